@@ -1,0 +1,87 @@
+//! Sharing, and copying on write.
+
+use std::sync::atomic::Ordering;
+
+use dpdk_sys::rte_pktmbuf_copy;
+
+use super::{Mbuf, SegmentsMut};
+use crate::gate;
+use crate::pool::origin::Origin;
+
+/// More references than this to one packet can only be a leak; the count must never wrap.
+const MOST_REFERENCES: u16 = u16::MAX / 2;
+
+impl Mbuf {
+    /// Whether nobody else refers to any part of the packet: every segment has its own buffer and one
+    /// reference.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        let head = self.head();
+        head.is_alone() && (head.count() == 1 || self.rest_is_alone())
+    }
+
+    #[cold]
+    fn rest_is_alone(&self) -> bool {
+        std::iter::successors(self.head().next(), |segment| segment.next()).all(|segment| segment.is_alone())
+    }
+
+    /// Makes this the only reference to its packet, as `Arc::make_mut` does: a shared packet is copied, from
+    /// the pool that it came from. `false`: that pool is exhausted, and nothing has changed.
+    #[inline(always)]
+    pub fn make_exclusive(&mut self) -> bool {
+        self.is_exclusive() || self.replace_by_copy()
+    }
+
+    #[cold]
+    fn replace_by_copy(&mut self) -> bool {
+        self.copy().map(|copy| *self = copy).is_some()
+    }
+
+    /// A second reference to the same packet. Nobody can change it while both exist.
+    #[must_use]
+    pub fn share(&self) -> Mbuf {
+        for segment in std::iter::successors(Some(self.head()), |segment| segment.next()) {
+            // Relaxed, as in Arc: who has a reference can make another without ordering anything.
+            if segment.references().fetch_add(1, Ordering::Relaxed) > MOST_REFERENCES {
+                // As Arc does: thousands of references have been leaked, and a wrapped count would free
+                // memory in use.
+                std::process::abort();
+            }
+        }
+        // SAFETY: one more reference to each segment exists now, for this value. No writer: self is
+        // borrowed, and from now on nobody holds the only reference.
+        unsafe { Mbuf::from_raw(self.0) }
+    }
+
+    /// A copy of bytes and metadata in mbufs of the same pool. `None`: the pool is exhausted.
+    #[must_use]
+    pub fn copy(&self) -> Option<Mbuf> {
+        self.copy_part(0, u32::MAX)
+    }
+
+    /// A copy from byte `start` on, of at most `length` bytes.
+    pub(super) fn copy_part(&self, start: u32, length: u32) -> Option<Mbuf> {
+        let _passage = gate::enter();
+        // SAFETY: self is an mbuf of the pool, and the passage stays open to the end of this function.
+        let origin = unsafe { Origin::of(self.head().pool()) }?;
+        // SAFETY: the packet is only read; the copy's mbufs come from a live pool.
+        let copy = unsafe { rte_pktmbuf_copy(self.0.as_ptr(), origin.as_ptr(), start, length) };
+        // SAFETY: a new packet, of which the only reference is given to us.
+        std::ptr::NonNull::new(copy).map(|copy| unsafe { Mbuf::from_raw(copy) })
+    }
+
+    /// The bytes of the first segment for writing. `None`: the packet is shared and its pool exhausted.
+    #[inline]
+    #[must_use]
+    pub fn data_mut(&mut self) -> Option<&mut [u8]> {
+        Some(self.exclusive()?.into_bytes())
+    }
+
+    /// The bytes for writing, segment by segment. `None`: the packet is shared and its pool exhausted.
+    #[inline]
+    #[must_use]
+    pub fn segments_mut(&mut self) -> Option<SegmentsMut<'_>> {
+        Some(SegmentsMut { next: Some(self.exclusive()?) })
+    }
+}
