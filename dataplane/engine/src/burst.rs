@@ -1,0 +1,262 @@
+//! The burst: the unit of work. Packets, what is known of their headers, and a verdict for each.
+
+use crate::packet::{Origin, Packet};
+use crate::source::PLAN_PORT;
+use crate::verdict::{Reason, Verdict};
+use dpdk::{BURST, Mbuf, Mbufs};
+use std::sync::Arc;
+use wire::Headers;
+
+/// Up to [`BURST`] packets on their way through an NF.
+///
+/// Packets are named by their index `0..len()`. Every packet is forwarded unless the NF says otherwise.
+/// Headers are parsed when they are first asked for, and at most once while a packet stays in bursts of one
+/// worker.
+pub struct Burst {
+    pub(crate) mbufs: Mbufs,
+    headers: [Headers; BURST],
+    verdicts: [Verdict; BURST],
+    /// Bit i: `headers[i]` is true of the packet's bytes.
+    parsed: u32,
+    /// Bit i: `verdicts[i]` is not `Forward`.
+    pub(crate) exceptions: u32,
+    /// The chain in which the packets are.
+    pub(crate) chain: usize,
+    /// DPDK's port numbers, translated to those of the plan.
+    pub(crate) ports: Arc<PortNumbers>,
+}
+
+/// The plan's number of every port, by DPDK's number.
+pub(crate) type PortNumbers = [u16; 256];
+
+impl Default for Burst {
+    fn default() -> Self {
+        Burst::new()
+    }
+}
+
+impl Burst {
+    /// An empty burst. It is large (about 1 KiB): make it once and use it again.
+    pub fn new() -> Self {
+        Burst {
+            mbufs: Mbufs::new(),
+            headers: [Headers::default(); BURST],
+            verdicts: [Verdict::Forward; BURST],
+            parsed: 0,
+            exceptions: 0,
+            chain: 0,
+            ports: Arc::new([0; 256]),
+        }
+    }
+
+    /// How many packets there are, those that were dropped or taken since `process` began included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.mbufs.len()
+    }
+
+    /// Whether there is no packet.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.mbufs.is_empty()
+    }
+
+    /// The packet's first segment: the whole packet, or at least its first 256 bytes.
+    /// Empty for a packet that was taken.
+    #[inline]
+    pub fn bytes(&self, i: usize) -> &[u8] {
+        self.mbufs.get(i).map_or(&[], Mbuf::data)
+    }
+
+    /// The packet's first segment, to write to. A shared packet is copied first.
+    ///
+    /// `None`: the copy found the pool empty, and the packet has been given the verdict
+    /// [`Reason::NO_MBUFS`]; there is nothing left to do for it.
+    ///
+    /// Whoever changes the lengths, types or VLAN tags that [`Headers`] are made of calls [`Burst::reparse`].
+    #[inline]
+    pub fn bytes_mut(&mut self, i: usize) -> Option<&mut [u8]> {
+        // Asked twice, because the borrow checker does not yet let the failed branch use `self` again.
+        if !self.mbufs.get_mut(i)?.make_exclusive() {
+            self.drop(i, Reason::NO_MBUFS);
+            return None;
+        }
+        self.mbufs.get_mut(i)?.data_mut()
+    }
+
+    /// Length of the whole packet in bytes, all segments.
+    #[inline]
+    pub fn packet_len(&self, i: usize) -> usize {
+        self.mbufs.get(i).map_or(0, Mbuf::len)
+    }
+
+    /// All segments of the packet, in order.
+    pub fn segments(&self, i: usize) -> impl Iterator<Item = &[u8]> {
+        self.mbufs.get(i).into_iter().flat_map(Mbuf::segments)
+    }
+
+    /// The packet's headers, parsed on first use.
+    #[inline]
+    pub fn headers(&mut self, i: usize) -> Headers {
+        let bit = 1u32 << (i % BURST);
+        if self.parsed & bit == 0 {
+            self.headers[i] = match self.mbufs.get(i) {
+                Some(mbuf) => wire::parse_with_len(mbuf.data(), mbuf.len()),
+                None => Headers::default(),
+            };
+            self.parsed |= bit;
+        }
+        self.headers[i]
+    }
+
+    /// Forgets what is known of the packet's headers, so that they are parsed anew.
+    #[inline]
+    pub fn reparse(&mut self, i: usize) {
+        self.parsed &= !(1u32 << (i % BURST));
+    }
+
+    /// The number of the port by which the packet came in.
+    #[inline]
+    pub fn ingress(&self, i: usize) -> u16 {
+        let Some(mbuf) = self.mbufs.get(i) else { return 0 };
+        match mbuf.port() {
+            plan if plan & PLAN_PORT != 0 => plan & !PLAN_PORT,
+            device => self.ports.get(usize::from(device)).copied().unwrap_or(0),
+        }
+    }
+
+    /// The verdict so far.
+    #[inline]
+    pub fn verdict(&self, i: usize) -> Verdict {
+        if self.exceptions & (1u32 << (i % BURST)) == 0 { Verdict::Forward } else { self.verdicts[i] }
+    }
+
+    /// Sets the verdict.
+    #[inline]
+    pub fn set_verdict(&mut self, i: usize, verdict: Verdict) {
+        let bit = 1u32 << (i % BURST);
+        self.verdicts[i] = verdict;
+        match verdict {
+            Verdict::Forward | Verdict::Gate(0) => self.exceptions &= !bit,
+            _ => self.exceptions |= bit,
+        }
+    }
+
+    /// Ends the packet, counted under `reason`.
+    #[inline]
+    pub fn drop(&mut self, i: usize, reason: Reason) {
+        self.set_verdict(i, Verdict::Drop(reason));
+    }
+
+    /// Ends the packet as consumed by the NF.
+    #[inline]
+    pub fn absorb(&mut self, i: usize) {
+        self.set_verdict(i, Verdict::Absorb);
+    }
+
+    /// Sends the packet to a gate of the NF.
+    #[inline]
+    pub fn gate(&mut self, i: usize, gate: u8) {
+        self.set_verdict(i, Verdict::Gate(gate));
+    }
+
+    /// Takes the packet out, to be held and given back later by [`crate::Cx::emit`].
+    /// `None` when it was taken before.
+    pub fn take(&mut self, i: usize) -> Option<Packet> {
+        let mbuf = self.mbufs.take(i)?;
+        self.set_verdict(i, Verdict::Taken);
+        Some(Packet { mbuf, origin: Origin::Held, chain: self.chain })
+    }
+
+    /// A full copy of the packet as a new packet of the NF's own; `None` when the pool is empty.
+    pub fn copy(&self, i: usize) -> Option<Packet> {
+        let mbuf = self.mbufs.get(i)?.copy()?;
+        Some(Packet { mbuf, origin: Origin::Created, chain: self.chain })
+    }
+
+    /// Grows the packet by `n` bytes at its front, and returns the whole first segment.
+    /// `None` when there is no room or no copy to be had; the packet is then as it was.
+    pub fn prepend(&mut self, i: usize, n: usize) -> Option<&mut [u8]> {
+        self.reparse(i);
+        let mbuf = self.mbufs.get_mut(i)?;
+        mbuf.prepend(n)?;
+        mbuf.data_mut()
+    }
+
+    /// Grows the packet by `n` zero bytes at its end, and returns them.
+    pub fn append(&mut self, i: usize, n: usize) -> Option<&mut [u8]> {
+        self.reparse(i);
+        self.mbufs.get_mut(i)?.append(n)
+    }
+
+    /// Removes `n` bytes from the packet's front; `false` when it has not that many in its first segment.
+    #[must_use]
+    pub fn trim_front(&mut self, i: usize, n: usize) -> bool {
+        self.reparse(i);
+        self.mbufs.get_mut(i).is_some_and(|mbuf| mbuf.trim_front(n))
+    }
+
+    /// Cuts the packet to `len` bytes; `false` when it is shorter.
+    #[must_use]
+    pub fn truncate(&mut self, i: usize, len: usize) -> bool {
+        self.reparse(i);
+        self.mbufs.get_mut(i).is_some_and(|mbuf| mbuf.truncate(len))
+    }
+
+    /// Bytes of all packets together.
+    #[inline]
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.mbufs.iter().map(|mbuf| mbuf.len() as u64).sum()
+    }
+
+    /// Adds a packet; gives it back when the burst is full.
+    pub(crate) fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
+        let i = self.mbufs.len();
+        self.mbufs.push(mbuf)?;
+        self.reparse(i);
+        Ok(())
+    }
+
+    /// To be called after mbufs were put in from outside: nothing is known of them yet.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.parsed = 0;
+        self.exceptions = 0;
+    }
+
+    /// Moves the packets whose bit is set into `into`, with what is known of them; both keep their order.
+    /// `into` must have room. Verdicts do not go along: both sides start anew with `Forward`.
+    pub(crate) fn split(&mut self, mask: u32, into: &mut Burst) {
+        let start = into.len();
+        let (mut kept, mut moved) = (0, start);
+        let (mut kept_parsed, mut moved_parsed) = (0u32, into.parsed & low_bits(start));
+        for i in 0..self.len() {
+            let known = (self.parsed >> i) & 1;
+            if mask >> i & 1 == 1 {
+                into.headers[moved] = self.headers[i];
+                moved_parsed |= known << moved;
+                moved += 1;
+            } else {
+                self.headers[kept] = self.headers[i];
+                kept_parsed |= known << kept;
+                kept += 1;
+            }
+        }
+        self.mbufs.split_mask(mask, &mut into.mbufs);
+        self.parsed = kept_parsed;
+        self.exceptions = 0;
+        into.parsed = moved_parsed;
+        into.exceptions = 0;
+    }
+
+    /// Frees all packets.
+    pub(crate) fn clear(&mut self) {
+        self.mbufs.clear();
+        self.begin();
+    }
+}
+
+/// The `n` lowest bits set.
+pub(crate) fn low_bits(n: usize) -> u32 {
+    if n >= 32 { u32::MAX } else { (1u32 << n) - 1 }
+}

@@ -1,0 +1,83 @@
+//! What a worker is told, and what it tells of itself.
+
+use crate::cx::Event;
+use crate::graph::Graph;
+use crate::nf::Nf;
+use crate::time::Time;
+use crate::worker::Worker;
+use crossbeam::channel::Sender;
+use crossbeam::utils::CachePadded;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Thread;
+
+/// What a worker is told. It looks between bursts.
+pub(crate) enum Message {
+    /// Do something quick with what is there.
+    Call(Box<dyn FnOnce(&mut Worker) + Send>),
+    /// Receive nothing more, let everything on the way leave.
+    Quiesce,
+    /// Receive again.
+    Resume,
+    /// Hand the graph back.
+    Take(Sender<Box<Graph>>),
+    /// Run this graph, receiving.
+    Install(Box<Graph>),
+    /// An instance in place of one that panicked, if the generation is still this one.
+    Replace { nf: usize, generation: u32, instance: Box<dyn Nf> },
+    /// End the thread.
+    Exit,
+}
+
+/// What a worker and the others share: a few words, each with one writer.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// There is mail.
+    pub mail: CachePadded<AtomicBool>,
+    /// The worker naps and wants to be woken.
+    pub napping: CachePadded<AtomicBool>,
+    /// Packets put on rings by this worker.
+    pub ring_sent: CachePadded<AtomicU64>,
+    /// Packets taken from rings by this worker and dealt with, including what they sent on.
+    pub ring_done: CachePadded<AtomicU64>,
+    /// Nothing is being received, and nothing waits to leave.
+    pub quiet: CachePadded<AtomicBool>,
+    /// Packets that fragments wait in steering.
+    pub waiting: AtomicU64,
+    /// Rounds of the loop: its heartbeat.
+    pub rounds: CachePadded<AtomicU64>,
+    /// Rounds with work.
+    pub busy_rounds: AtomicU64,
+    /// CPU time of the thread in nanoseconds.
+    pub cpu_ns: AtomicU64,
+    /// Set by the watchdog.
+    pub stalled: AtomicBool,
+    /// The thread, to wake it.
+    pub thread: OnceLock<Thread>,
+}
+
+impl Signals {
+    /// Adds to a word that only the caller's worker writes.
+    #[inline]
+    pub(crate) fn bump(word: &AtomicU64, n: u64) {
+        word.store(word.load(Ordering::Relaxed) + n, Ordering::Release);
+    }
+
+    /// Wakes the worker if it naps.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        if self.napping.load(Ordering::Relaxed)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
+
+/// What a worker reports to the supervisor.
+pub(crate) enum Report {
+    /// An NF has something to say.
+    Event { time: Time, nf: usize, generation: u32, event: Event },
+    /// An instance panicked; it comes along, to be dropped away from the packets.
+    Panicked { time: Time, nf: usize, generation: u32, worker: usize, instance: Option<Box<dyn Nf>> },
+}

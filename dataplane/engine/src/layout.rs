@@ -1,0 +1,197 @@
+//! A plan, compiled: what every worker of one generation agrees on.
+
+use crate::effects::Affinity;
+use crate::plan::{OnPanic, Plan};
+use crate::registry::Prepared;
+use std::ops::Range;
+use std::sync::Arc;
+use tables::expression::Expression;
+
+/// Number of hash buckets that flows are spread over; each bucket belongs to one worker.
+pub(crate) const BUCKETS: usize = 512;
+
+/// Shared by all workers, unchanged for as long as a generation lasts.
+pub(crate) struct Layout {
+    pub generation: u32,
+    pub workers: usize,
+    pub chains: Vec<Chain>,
+    /// By port number: its chains, in order.
+    pub by_port: Vec<Vec<usize>>,
+    pub nfs: Vec<Node>,
+    pub ports: Vec<String>,
+    /// By bucket: the worker that owns its flows.
+    pub buckets: Box<[u16; BUCKETS]>,
+    /// How packets are hashed to buckets.
+    pub hashing: Hashing,
+    /// Whether packet timestamps drive the clock.
+    pub replay: bool,
+}
+
+/// One NF, as the workers know it.
+pub(crate) struct Node {
+    pub name: String,
+    pub prepared: Arc<dyn Prepared>,
+    pub on_panic: OnPanic,
+    /// The first chain that uses it: where packets go that it makes on its own.
+    pub home: usize,
+    pub affinity: Affinity,
+}
+
+/// One chain.
+pub(crate) struct Chain {
+    pub name: String,
+    pub matcher: Expression,
+    pub select: Select,
+    pub path: Vec<usize>,
+    pub stages: Vec<Stage>,
+    pub to: Vec<usize>,
+}
+
+/// How a chain's packets are told from others, at the least cost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Select {
+    /// All of them.
+    All,
+    /// IPv4 and IPv6, told by the EtherType alone.
+    Ip,
+    /// By the whole expression, on parsed headers.
+    Expression,
+}
+
+/// A run of NFs that need no hand-off between them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Stage {
+    /// Which packets must meet the same worker.
+    pub affinity: Affinity,
+    /// The NFs, as positions in the chain's path.
+    pub positions: Range<usize>,
+}
+
+/// How packets are hashed to buckets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hashing {
+    /// By the flow key's own hash: no device takes part.
+    Mixed,
+    /// By the symmetric Toeplitz hash, so that what a NIC with RSS has placed is already in the right place.
+    Toeplitz,
+}
+
+impl Layout {
+    /// Compiles a plan. `previous` keeps flows where they are as far as the new number of workers allows.
+    pub(crate) fn compile(plan: &Plan, generation: u32, hashing: Hashing, previous: Option<&Layout>) -> Layout {
+        let workers = plan.cores.len();
+        let chains: Vec<Chain> = plan
+            .chains
+            .iter()
+            .map(|chain| Chain {
+                name: chain.name.clone(),
+                select: select(&chain.matcher),
+                matcher: chain.matcher.clone(),
+                path: chain.path.clone(),
+                stages: stages(chain.path.iter().map(|&nf| plan.nfs[nf].prepared.effects().affinity)),
+                to: chain.to.iter().map(|&port| usize::from(port)).collect(),
+            })
+            .collect();
+        let by_port = (0..plan.ports.len())
+            .map(|port| (0..chains.len()).filter(|&c| usize::from(plan.chains[c].from) == port).collect())
+            .collect();
+        let nfs = plan
+            .nfs
+            .iter()
+            .enumerate()
+            .map(|(index, nf)| Node {
+                name: nf.name.clone(),
+                prepared: nf.prepared.clone(),
+                on_panic: nf.on_panic,
+                home: chains.iter().position(|chain| chain.path.contains(&index)).unwrap_or(0),
+                affinity: nf.prepared.effects().affinity,
+            })
+            .collect();
+        Layout {
+            generation,
+            workers,
+            chains,
+            by_port,
+            nfs,
+            ports: plan.ports.iter().map(|port| port.name.clone()).collect(),
+            buckets: spread(previous.map(|layout| &*layout.buckets), workers),
+            hashing,
+            replay: plan.is_replay(),
+        }
+    }
+
+    /// The worker that owns a hash.
+    #[inline]
+    pub(crate) fn owner(&self, hash: u32) -> usize {
+        usize::from(self.buckets[hash as usize % BUCKETS])
+    }
+}
+
+impl Plan {
+    /// Whether every port that packets come from is a capture: then their timestamps drive the clock.
+    pub fn is_replay(&self) -> bool {
+        let mut sources = self.chains.iter().map(|chain| &self.ports[usize::from(chain.from)].device).peekable();
+        sources.peek().is_some() && sources.all(|device| matches!(device, crate::plan::Device::CaptureSource(_)))
+    }
+}
+
+fn select(matcher: &Expression) -> Select {
+    use tables::expression::Quick;
+    match matcher.quick() {
+        Some(Quick::All) => Select::All,
+        Some(Quick::Ip) => Select::Ip,
+        _ => Select::Expression,
+    }
+}
+
+/// Cuts a path where the affinity changes. An NF that takes any packet stays with the NFs before it, or at the
+/// head of the chain with those after it.
+fn stages(affinities: impl Iterator<Item = Affinity>) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut end = 0;
+    for affinity in affinities {
+        match stages.last_mut() {
+            Some(stage) if affinity == Affinity::Any || affinity == stage.affinity => stage.positions.end += 1,
+            Some(stage) if stage.affinity == Affinity::Any => {
+                stage.affinity = affinity;
+                stage.positions.end += 1;
+            }
+            _ => stages.push(Stage { affinity, positions: end..end + 1 }),
+        }
+        end += 1;
+    }
+    if stages.is_empty() {
+        stages.push(Stage { affinity: Affinity::Any, positions: 0..0 });
+    }
+    stages
+}
+
+/// Spreads the buckets evenly over `workers`, moving as few as possible.
+fn spread(previous: Option<&[u16; BUCKETS]>, workers: usize) -> Box<[u16; BUCKETS]> {
+    let mut buckets = Box::new([u16::MAX; BUCKETS]);
+    let share = |worker: usize| BUCKETS / workers + usize::from(worker < BUCKETS % workers);
+    let mut owned = vec![0; workers];
+    if let Some(previous) = previous {
+        for (bucket, &worker) in buckets.iter_mut().zip(previous) {
+            let worker = usize::from(worker);
+            if worker < workers && owned[worker] < share(worker) {
+                *bucket = worker as u16;
+                owned[worker] += 1;
+            }
+        }
+    }
+    // Round robin over those with room, so that neighbouring hashes go to different workers.
+    let mut worker = 0;
+    for bucket in buckets.iter_mut().filter(|bucket| **bucket == u16::MAX) {
+        while owned[worker] >= share(worker) {
+            worker = (worker + 1) % workers;
+        }
+        *bucket = worker as u16;
+        owned[worker] += 1;
+        worker = (worker + 1) % workers;
+    }
+    buckets
+}
+
+#[cfg(test)]
+mod tests;

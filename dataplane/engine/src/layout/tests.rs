@@ -1,0 +1,46 @@
+use super::*;
+use Affinity::{Any, Flow, Host, One};
+
+fn stage(affinity: Affinity, positions: Range<usize>) -> Stage {
+    Stage { affinity, positions }
+}
+
+#[test]
+fn a_chain_is_cut_where_its_affinity_changes() {
+    let rows: [(&[Affinity], Vec<Stage>); 6] = [
+        (&[], vec![stage(Any, 0..0)]),
+        (&[Any, Any], vec![stage(Any, 0..2)]),
+        (&[Any, Flow, Any], vec![stage(Flow, 0..3)]),
+        (&[Flow, Flow], vec![stage(Flow, 0..2)]),
+        (&[Flow, Any, One, One], vec![stage(Flow, 0..2), stage(One, 2..4)]),
+        (&[Host, Flow, Host], vec![stage(Host, 0..1), stage(Flow, 1..2), stage(Host, 2..3)]),
+    ];
+    for (path, expected) in rows {
+        assert_eq!(stages(path.iter().copied()), expected, "{path:?}");
+    }
+}
+
+fn counts(buckets: &[u16; BUCKETS], workers: usize) -> Vec<usize> {
+    (0..workers).map(|w| buckets.iter().filter(|&&b| usize::from(b) == w).count()).collect()
+}
+
+#[test]
+fn buckets_are_spread_evenly() {
+    for workers in [1, 2, 3, 7, 64] {
+        let counts = counts(&spread(None, workers), workers);
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        assert_eq!(counts.iter().sum::<usize>(), BUCKETS);
+        assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{workers}: {counts:?}");
+    }
+}
+
+#[test]
+fn another_worker_takes_only_its_share() {
+    let two = spread(None, 2);
+    let three = spread(Some(&two), 3);
+    let moved = two.iter().zip(three.iter()).filter(|(a, b)| a != b).count();
+    assert_eq!(moved, counts(&three, 3)[2], "only what the third worker owns has moved");
+    let back = spread(Some(&three), 2);
+    let moved_back = three.iter().zip(back.iter()).filter(|(a, b)| a != b).count();
+    assert_eq!(moved_back, counts(&three, 3)[2], "only what the third worker owned has moved");
+}

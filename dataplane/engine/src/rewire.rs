@@ -1,0 +1,241 @@
+//! From one generation to the next: who adopts whose state, queues and rings.
+//!
+//! Everything that can fail is in [`Prepared`]; what follows only moves things.
+
+use crate::burst::PortNumbers;
+use crate::cx::{Cx, Outbox};
+use crate::device::{self, Loose, OpenPort};
+use crate::error::EngineError;
+use crate::fragments::Fragments;
+use crate::graph::{Graph, RING, RingOut, UPDATES};
+use crate::inbox::Signals;
+use crate::layout::Layout;
+use crate::nf::Nf;
+use crate::plan::Plan;
+use crate::site::WorkerSite;
+use crate::source::Rx;
+use crate::stats::WorkerStats;
+use crate::steer;
+use crate::time::Time;
+use crate::verdict::Reason;
+use dpdk::{Eal, Mbufs, Pool, RingReceiver};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::FlowKey;
+
+/// Rings between all pairs of workers: by sender, by receiver.
+type Rings = Vec<Vec<Option<(RingOut, RingReceiver)>>>;
+
+/// Everything of the next generation that could have failed to be had.
+pub(crate) struct NextGraphs {
+    layout: Arc<Layout>,
+    pool: Pool,
+    instances: Vec<Vec<Box<dyn Nf>>>,
+    rings: Rings,
+}
+
+impl NextGraphs {
+    /// Makes instances and rings for every worker of the plan.
+    pub(crate) fn prepare(eal: &Eal, plan: &Plan, layout: Arc<Layout>, pool: Pool) -> Result<Self, EngineError> {
+        let workers = layout.workers;
+        let instances = (0..workers)
+            .map(|index| {
+                let site = worker_site(plan, index);
+                plan.nfs.iter().map(|nf| nf.prepared.instance(&site)).collect()
+            })
+            .collect();
+        let mut rings: Rings = Vec::with_capacity(workers);
+        for from in 0..workers {
+            let mut row = Vec::with_capacity(workers);
+            for to in 0..workers {
+                if from == to {
+                    row.push(None);
+                    continue;
+                }
+                let name = format!("{from}-{to}");
+                let (sender, receiver) = dpdk::Ring::spsc(eal, &name, RING as usize, None).map_err(|error| {
+                    EngineError::Resource {
+                        what: format!("the ring from worker {from} to {to}"),
+                        message: error.to_string(),
+                    }
+                })?;
+                row.push(Some((RingOut { sender, staged: Mbufs::new() }, receiver)));
+            }
+            rings.push(row);
+        }
+        Ok(NextGraphs { layout, pool, instances, rings })
+    }
+
+    /// Builds the workers' graphs, taking over what the old ones have. `ports` are the open ports of the plan,
+    /// in its order, with their loose queues. Returns the graphs and the old instances that nobody wants.
+    pub(crate) fn build(
+        self,
+        old: Vec<Box<Graph>>,
+        ports: &mut [(&mut OpenPort, Loose)],
+        signals: &Arc<[Arc<Signals>]>,
+    ) -> (Vec<Box<Graph>>, Vec<Box<dyn Nf>>) {
+        let workers = self.layout.workers;
+        let now = old.iter().map(|graph| graph.ticked).max().unwrap_or(Time::ZERO);
+        let (instances, unwanted) = adopt(&self.layout, &self.pool, self.instances, old, now);
+
+        let mut rx: Vec<Vec<Rx>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut tx: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut numbers: PortNumbers = [0; 256];
+        for (number, (open, loose)) in ports.iter_mut().enumerate() {
+            if let Some(device) = &open.device
+                && let Some(slot) = numbers.get_mut(usize::from(device.id()))
+            {
+                *slot = number as u16;
+            }
+            device::share_rx(number, open, loose, workers, &self.layout, &mut rx);
+            for (worker, way) in device::share_tx(open, loose, workers).into_iter().enumerate() {
+                tx[worker].push(way);
+            }
+        }
+        let numbers = Arc::new(numbers);
+
+        let (mut rings_out, mut rings_in) = part(self.rings, workers);
+        let (mut updates_out, mut updates_in) = updates(workers);
+        let mut graphs = Vec::with_capacity(workers);
+        for (instances, (rx, tx)) in instances.into_iter().zip(rx.into_iter().zip(tx)) {
+            graphs.push(Box::new(Graph {
+                layout: self.layout.clone(),
+                stats: Arc::new(WorkerStats::new(&self.layout)),
+                instances: instances.into_iter().map(Some).collect(),
+                rx,
+                tx,
+                rings_out: rings_out.remove(0),
+                rings_in: rings_in.remove(0),
+                updates_out: updates_out.remove(0),
+                updates_in: updates_in.remove(0),
+                signals: signals.clone(),
+                bursts: vec![0; self.layout.chains.len()],
+                fragments: Fragments::new(),
+                ports: numbers.clone(),
+                pool: self.pool.clone(),
+                ticked: now,
+            }));
+        }
+        (graphs, unwanted)
+    }
+}
+
+/// What a worker's instances are told of it.
+pub(crate) fn worker_site(plan: &Plan, index: usize) -> WorkerSite {
+    WorkerSite { index, count: plan.cores.len(), seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+}
+
+/// Separates the rings' ends: by worker, what it sends by and what it receives from.
+fn part(rings: Rings, workers: usize) -> (Vec<Vec<Option<RingOut>>>, Vec<Vec<RingReceiver>>) {
+    let mut receivers: Vec<Vec<RingReceiver>> = (0..workers).map(|_| Vec::new()).collect();
+    let senders = rings
+        .into_iter()
+        .map(|row| {
+            let ends = row.into_iter().enumerate().map(|(to, ring)| {
+                let (sender, receiver) = ring?;
+                receivers[to].push(receiver);
+                Some(sender)
+            });
+            ends.collect()
+        })
+        .collect();
+    (senders, receivers)
+}
+
+type Senders = Vec<Vec<Option<rtrb::Producer<crate::graph::Notice>>>>;
+type Receivers = Vec<Vec<rtrb::Consumer<crate::graph::Notice>>>;
+
+/// Queues for changes of replicated state, between all pairs of workers.
+fn updates(workers: usize) -> (Senders, Receivers) {
+    let mut receivers: Receivers = (0..workers).map(|_| Vec::new()).collect();
+    let senders = (0..workers)
+        .map(|from| {
+            let ends = (0..workers).map(|to| {
+                if from == to {
+                    return None;
+                }
+                let (sender, receiver) = rtrb::RingBuffer::new(UPDATES);
+                receivers[to].push(receiver);
+                Some(sender)
+            });
+            ends.collect()
+        })
+        .collect();
+    (senders, receivers)
+}
+
+/// New instances take over from old ones of the same name and kind; where the number of workers changes, flows
+/// move to the worker that owns them now. Returns them, and what nobody took over.
+fn adopt(
+    layout: &Layout,
+    pool: &Pool,
+    mut new: Vec<Vec<Box<dyn Nf>>>,
+    old: Vec<Box<Graph>>,
+    now: Time,
+) -> (Vec<Vec<Box<dyn Nf>>>, Vec<Box<dyn Nf>>) {
+    let old_workers = old.len();
+    let mut outbox = Outbox::new();
+    let mut unwanted = Vec::new();
+    let mut moving: BTreeMap<usize, Vec<(usize, crate::nf::Part)>> = BTreeMap::new();
+    for (worker, graph) in old.into_iter().enumerate() {
+        let Graph { layout: old_layout, stats: old_stats, instances, .. } = *graph;
+        for (old_nf, instance) in instances.into_iter().enumerate() {
+            let Some(instance) = instance else { continue };
+            let node = &old_layout.nfs[old_nf];
+            let heir = layout.nfs.iter().position(|nf| {
+                nf.name == node.name && nf.prepared.kind() == node.prepared.kind()
+            });
+            let Some(nf) = heir else {
+                count_removed(&old_layout, &old_stats, old_nf);
+                unwanted.push(instance);
+                continue;
+            };
+            let affinity = layout.nfs[nf].affinity;
+            let owner = |key: &FlowKey| steer::owner(layout, affinity, key);
+            let stats = crate::stats::NodeStats::new(0, 0);
+            let mut cx = Cx {
+                now,
+                worker,
+                workers: layout.workers,
+                chain: layout.nfs[nf].home,
+                pool,
+                stats: &stats,
+                outbox: &mut outbox,
+            };
+            if let Some(instances) = new.get_mut(worker) {
+                instances[nf].adopt(instance, &mut cx);
+                if layout.workers != old_workers {
+                    moving.entry(nf).or_default().extend(instances[nf].split(&owner));
+                }
+            } else {
+                // This worker goes: all that it has belongs to others now.
+                let mut instance = instance;
+                moving.entry(nf).or_default().extend(instance.split(&owner));
+                count_removed(&old_layout, &old_stats, old_nf);
+                unwanted.push(instance);
+            }
+            outbox.emitted.clear();
+            outbox.updates.clear();
+            outbox.events.clear();
+        }
+    }
+    for (nf, parts) in moving {
+        for (worker, part) in parts {
+            if let Some(instances) = new.get_mut(worker) {
+                instances[nf].join(part);
+            }
+        }
+    }
+    (new, unwanted)
+}
+
+/// Packets that an NF held which is no longer there end with it.
+fn count_removed(layout: &Layout, stats: &WorkerStats, nf: usize) {
+    for (chain, counters) in layout.chains.iter().zip(&stats.chains) {
+        for (node, _) in counters.nodes.iter().zip(&chain.path).filter(|(_, index)| **index == nf) {
+            let held = node.held();
+            node.released.add(held);
+            node.drop(Reason::REMOVED, held);
+        }
+    }
+}

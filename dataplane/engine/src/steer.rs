@@ -1,0 +1,147 @@
+//! Which worker a packet must meet.
+//!
+//! Both directions of a flow, its fragments and its ICMP errors hash alike: the flow key is symmetric, an error
+//! counts as the flow that it is about, and a later fragment, which has no ports, takes the way that the first
+//! one took.
+
+use crate::effects::Affinity;
+use crate::fragments::{Fragments, Known};
+use crate::layout::{Hashing, Layout};
+use crate::time::Time;
+use std::net::IpAddr;
+use wire::{FlowKey, FragmentKey, Headers};
+
+/// Where a packet goes for its next stage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Route {
+    /// To the worker of that number, which may be this one.
+    Worker(usize),
+    /// Nowhere yet: a later fragment whose first has not been seen.
+    Wait(FragmentKey),
+}
+
+/// Decides for one packet. `now` ages what is known of fragments.
+pub(crate) fn route(
+    layout: &Layout,
+    affinity: Affinity,
+    here: usize,
+    headers: &Headers,
+    frame: &[u8],
+    fragments: &mut Fragments,
+    now: Time,
+) -> Route {
+    let hash = match affinity {
+        Affinity::Any => return Route::Worker(here),
+        Affinity::One => return Route::Worker(0),
+        Affinity::Flow | Affinity::Endpoint if headers.is_fragment() => {
+            let Some(key) = FragmentKey::from_packet(headers, frame) else {
+                return Route::Worker(layout.owner(by_address(headers, frame)));
+            };
+            if headers.is_first_fragment() {
+                let hash = by_key(layout.hashing, affinity, headers, frame);
+                fragments.learn(key, hash, now);
+                hash
+            } else {
+                match fragments.find(&key, now) {
+                    Known::Hash(hash) => hash,
+                    Known::Nothing => return Route::Wait(key),
+                }
+            }
+        }
+        Affinity::Flow | Affinity::Endpoint => by_key(layout.hashing, affinity, headers, frame),
+        Affinity::Host => by_address(headers, frame),
+        Affinity::Fragment => match FragmentKey::from_packet(headers, frame) {
+            Some(key) => key.hash(),
+            None => by_key(layout.hashing, Affinity::Flow, headers, frame),
+        },
+        Affinity::SecurityAssociation => by_association(headers, frame),
+    };
+    Route::Worker(layout.owner(hash))
+}
+
+/// The hash of a flow under the layout's way of hashing: what an NF's state is split by.
+pub(crate) fn flow_hash(hashing: Hashing, key: &FlowKey) -> u32 {
+    match hashing {
+        Hashing::Mixed => key.symmetric_hash(),
+        Hashing::Toeplitz => toeplitz(key),
+    }
+}
+
+/// The worker that owns the state of a flow in an NF of that affinity.
+pub(crate) fn owner(layout: &Layout, affinity: Affinity, key: &FlowKey) -> usize {
+    match affinity {
+        Affinity::One => 0,
+        Affinity::Host => layout.owner(addresses_hash(key)),
+        Affinity::Endpoint => layout.owner(endpoint_hash(key)),
+        _ => layout.owner(flow_hash(layout.hashing, key)),
+    }
+}
+
+/// The hash of a packet's flow, or of its source endpoint. What has no key (ARP, broken headers) hashes to 0,
+/// so that it stays in order.
+fn by_key(hashing: Hashing, affinity: Affinity, headers: &Headers, frame: &[u8]) -> u32 {
+    let Some(key) = FlowKey::of_flow(headers, frame) else { return 0 };
+    if affinity == Affinity::Endpoint { endpoint_hash(&key) } else { flow_hash(hashing, &key) }
+}
+
+/// The hash of a packet's two addresses; an ICMP error counts with those that it is about.
+fn by_address(headers: &Headers, frame: &[u8]) -> u32 {
+    FlowKey::of_flow(headers, frame).map_or(0, |key| addresses_hash(&key))
+}
+
+/// The hash of a flow's source address and port.
+fn endpoint_hash(key: &FlowKey) -> u32 {
+    match key {
+        FlowKey::V4(key) => mixed(key.src.into(), key.sport.into()),
+        FlowKey::V6(key) => mixed(fold(key.src), key.sport.into()),
+    }
+}
+
+/// The hash of a flow's two addresses, whichever way round.
+fn addresses_hash(key: &FlowKey) -> u32 {
+    let (a, b) = match key {
+        FlowKey::V4(key) => (key.src.into(), key.dst.into()),
+        FlowKey::V6(key) => (fold(key.src), fold(key.dst)),
+    };
+    mixed(a.min(b), a.max(b))
+}
+
+fn fold(address: u128) -> u64 {
+    (address >> 64) as u64 ^ (address as u64).rotate_left(17)
+}
+
+fn mixed(a: u64, b: u64) -> u32 {
+    (wire::flow::mix(a, b, wire::flow::DEFAULT_SEED) >> 32) as u32
+}
+
+/// The hash of an ESP or AH packet's SPI (RFC 4303 section 2.1, RFC 4302 section 2.4); other packets by flow.
+fn by_association(headers: &Headers, frame: &[u8]) -> u32 {
+    const ESP: u8 = 50;
+    const AH: u8 = 51;
+    let spi_at = match headers.protocol() {
+        Some(ESP) => headers.l4_offset(),
+        Some(AH) => headers.l4_offset().map(|offset| offset + 4),
+        _ => None,
+    };
+    match spi_at.and_then(|at| frame.get(at..at + 4)).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()) {
+        Some(spi) => mixed(u32::from_be_bytes(spi).into(), 0),
+        None => by_key(Hashing::Mixed, Affinity::Flow, headers, frame),
+    }
+}
+
+/// What a NIC with the symmetric key computes for the packets of a flow.
+fn toeplitz(key: &FlowKey) -> u32 {
+    let ports = (key.source_port(), key.destination_port());
+    match (key.source(), key.destination()) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            dpdk::symmetric_toeplitz(&src.octets(), &dst.octets(), ports.0, ports.1)
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            dpdk::symmetric_toeplitz(&src.octets(), &dst.octets(), ports.0, ports.1)
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,489 @@
+//! The worker: one thread, one core, run to completion.
+//!
+//! A round takes a burst from every queue and every ring that leads here, and runs each through its chain until
+//! it leaves, moves to another worker or ends. Between rounds it looks at its mail, runs timers once a
+//! millisecond, and naps when it may and there is nothing to do.
+
+use crate::burst::Burst;
+use crate::clock::Clock;
+use crate::cx::Outbox;
+use crate::graph::{Graph, Notice};
+use crate::inbox::{Message, Report, Signals};
+use crate::note::{Next, Note};
+use crate::plan::Idle;
+use crate::sink::Tx;
+use crate::source::Source;
+use crate::time::Time;
+use crossbeam::channel::{Receiver, Sender};
+use dpdk::Mbufs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+mod chain;
+mod steering;
+
+/// Timers run this often, in the engine's time.
+const TICK: Duration = Duration::from_millis(1);
+/// Packets that may be on rings at once in a replay, so that rings never overflow and nothing is lost.
+const REPLAY_WINDOW: u64 = 1024;
+/// An adaptive worker polls on for this many rounds before it naps.
+const PATIENCE: u32 = 256;
+/// The length of a nap. It bounds the latency of a packet that comes to an idle worker, as no vdev can wake it.
+const NAP: Duration = Duration::from_micros(110);
+
+/// A worker's thread-local world.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) clock: Clock,
+    idle: Idle,
+    inbox: Receiver<Message>,
+    /// Of all workers, by number: its own only, until a graph is installed.
+    signals: Arc<[Arc<Signals>]>,
+    own: Arc<Signals>,
+    reports: Sender<Report>,
+    pub(crate) graph: Option<Box<Graph>>,
+    receiving: bool,
+    /// The time of the packets in hand.
+    pub(crate) now: Time,
+    empty_rounds: u32,
+    next_cpu_reading: Time,
+    /// Of packets that NFs emitted, to be carried on.
+    pending: chain::Pending,
+    pub(crate) outbox: Outbox,
+    spare: Vec<Box<Burst>>,
+}
+
+/// What is known of a burst on its way: when it began, if it is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Trace {
+    /// When its packets were received.
+    pub arrival: Time,
+    /// TSC at receive, if this burst is one that is measured.
+    pub started: Option<u64>,
+}
+
+impl Trace {
+    /// Not measured.
+    fn unmeasured(arrival: Time) -> Trace {
+        Trace { arrival, started: None }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        index: usize,
+        clock: Clock,
+        idle: Idle,
+        inbox: Receiver<Message>,
+        own: Arc<Signals>,
+        reports: Sender<Report>,
+    ) -> Worker {
+        Worker {
+            index,
+            clock,
+            idle,
+            inbox,
+            signals: Arc::new([]),
+            own,
+            reports,
+            graph: None,
+            receiving: false,
+            now: Time::ZERO,
+            empty_rounds: 0,
+            next_cpu_reading: Time::ZERO,
+            pending: chain::Pending::new(),
+            outbox: Outbox::new(),
+            spare: (0..16).map(|_| Box::new(Burst::new())).collect(),
+        }
+    }
+
+    /// The loop; returns on [`Message::Exit`], or when control is gone.
+    pub(crate) fn run(mut self) {
+        let signals = self.own.clone();
+        let _ = signals.thread.set(std::thread::current());
+        loop {
+            if signals.mail.load(Relaxed) && !self.read_mail(&signals) {
+                return;
+            }
+            let Some(mut graph) = self.graph.take() else {
+                // Without a graph there is nothing to poll: wait for the next message.
+                let Ok(message) = self.inbox.recv() else { return };
+                if self.handle(message, &signals) {
+                    continue;
+                }
+                return;
+            };
+            let work = self.round(&mut graph, &signals);
+            self.graph = Some(graph);
+            Signals::bump(&signals.rounds, 1);
+            if work > 0 {
+                Signals::bump(&signals.busy_rounds, 1);
+                self.empty_rounds = 0;
+            } else {
+                self.rest(&signals);
+            }
+        }
+    }
+
+    fn read_mail(&mut self, signals: &Signals) -> bool {
+        signals.mail.store(false, Release);
+        while let Ok(message) = self.inbox.try_recv() {
+            if !self.handle(message, signals) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does what it is told; `false` to end.
+    fn handle(&mut self, message: Message, signals: &Signals) -> bool {
+        match message {
+            Message::Call(call) => call(self),
+            Message::Quiesce => {
+                self.receiving = false;
+            }
+            Message::Resume => {
+                signals.quiet.store(false, Release);
+                self.receiving = true;
+            }
+            Message::Take(reply) => {
+                if let Some(graph) = self.graph.take() {
+                    // The other side has given up waiting: the graph stays.
+                    if let Err(refused) = reply.send(graph) {
+                        self.graph = Some(refused.into_inner());
+                    }
+                }
+            }
+            Message::Install(graph) => {
+                for burst in &mut self.spare {
+                    burst.ports = graph.ports.clone();
+                }
+                self.signals = graph.signals.clone();
+                // Rings are empty between graphs; with other workers gone, old sums would no longer balance.
+                signals.ring_sent.store(0, Release);
+                signals.ring_done.store(0, Release);
+                signals.quiet.store(false, Release);
+                self.receiving = true;
+                self.graph = Some(graph);
+            }
+            Message::Replace { nf, generation, instance } => {
+                if let Some(graph) = &mut self.graph
+                    && graph.layout.generation == generation
+                {
+                    graph.instances[nf] = Some(instance);
+                }
+            }
+            Message::Exit => return false,
+        }
+        true
+    }
+
+    /// One round. Returns how many packets there were to work on.
+    fn round(&mut self, graph: &mut Graph, signals: &Signals) -> usize {
+        let tsc = dpdk::tsc();
+        if !graph.layout.replay {
+            self.now = self.clock.at(tsc);
+        }
+        let mut work = 0;
+        let mut burst = self.borrow_burst();
+        for index in 0..graph.rings_in.len() {
+            work += self.poll_ring(graph, index, &mut burst, signals, tsc);
+        }
+        if self.receiving {
+            if self.may_receive(graph) {
+                work += self.poll_sources(graph, &mut burst, tsc);
+            }
+            let before_tick = graph.ticked;
+            if self.now >= before_tick + TICK {
+                graph.ticked = self.now;
+                self.tick(graph);
+            }
+        }
+        self.return_burst(burst);
+        for index in 0..graph.updates_in.len() {
+            self.take_updates(graph, index);
+        }
+        if !graph.fragments.is_idle() {
+            if self.receiving {
+                self.release_fragments(graph);
+            } else {
+                self.give_up_fragments(graph);
+            }
+        }
+        let waiting = self.flush(graph, signals);
+        if !self.receiving {
+            signals.quiet.store(waiting == 0, Release);
+        }
+        if self.now >= self.next_cpu_reading || graph.layout.replay {
+            self.next_cpu_reading = self.now + TICK;
+            if !graph.layout.replay || work == 0 {
+                signals.cpu_ns.store(thread_cpu_ns(), Relaxed);
+            }
+        }
+        work
+    }
+
+    /// Receives from every queue; of the captures, from the one whose next packet is the earliest.
+    fn poll_sources(&mut self, graph: &mut Graph, burst: &mut Burst, tsc: u64) -> usize {
+        let mut work = 0;
+        let mut earliest: Option<(Time, usize)> = None;
+        for index in 0..graph.rx.len() {
+            let rx = &mut graph.rx[index];
+            let received = match &mut rx.source {
+                Source::Queue(queue) => queue.receive(&mut burst.mbufs),
+                Source::Capture(capture) => {
+                    if let Some(time) = capture.next_time()
+                        && earliest.is_none_or(|(soonest, _)| time < soonest)
+                    {
+                        earliest = Some((time, index));
+                    }
+                    continue;
+                }
+            };
+            if received > 0 {
+                let port = rx.port;
+                work += received;
+                self.accept(graph, port, burst, tsc);
+            }
+        }
+        if let Some((_, index)) = earliest
+            && let Source::Capture(capture) = &mut graph.rx[index].source
+            && let Some(time) = capture.receive(&mut burst.mbufs)
+        {
+            if graph.layout.replay && time > self.now {
+                self.now = time;
+                // Timers that are due before these packets run before them.
+                if self.now >= graph.ticked + TICK {
+                    graph.ticked = self.now;
+                    self.tick(graph);
+                }
+            }
+            let port = graph.rx[index].port;
+            work += burst.len();
+            self.accept(graph, port, burst, tsc);
+        }
+        work
+    }
+
+    /// Counts a burst in and sends it on its way.
+    #[inline]
+    fn accept(&mut self, graph: &mut Graph, port: usize, burst: &mut Burst, tsc: u64) {
+        burst.begin();
+        let bytes = burst.total_bytes();
+        let counters = &graph.stats.ports[port];
+        counters.received.add(burst.len() as u64);
+        counters.received_bytes.add(bytes);
+        self.dispatch(graph, port, burst, bytes, Trace { arrival: self.now, started: Some(tsc) });
+    }
+
+    /// Takes a burst from a ring, and carries on with each packet where the sender left off.
+    fn poll_ring(
+        &mut self,
+        graph: &mut Graph,
+        index: usize,
+        burst: &mut Burst,
+        signals: &Signals,
+        tsc: u64,
+    ) -> usize {
+        let received = graph.rings_in[index].receive(&mut burst.mbufs);
+        if received == 0 {
+            return 0;
+        }
+        burst.begin();
+        let mut group = self.borrow_burst();
+        while !burst.is_empty() {
+            let Some(first) = burst.mbufs.get(0).map(Note::read) else { break };
+            let same = (0..burst.len()).take_while(|&i| {
+                burst.mbufs.get(i).map(Note::read).is_some_and(|note| {
+                    note.next == first.next
+                        && note.chain == first.chain
+                        && note.generation == first.generation
+                        && (!graph.layout.replay || note.arrival == first.arrival)
+                })
+            });
+            let mask = crate::burst::low_bits(same.count());
+            burst.split(mask, &mut group);
+            self.carry_on(graph, first, &mut group, tsc);
+            group.clear();
+        }
+        self.return_burst(group);
+        burst.clear();
+        // Only now, so that whoever adds up the counters never sees a packet in neither.
+        self.flush_rings(graph);
+        Signals::bump(&signals.ring_done, received as u64);
+        received
+    }
+
+    fn carry_on(&mut self, graph: &mut Graph, note: Note, burst: &mut Burst, tsc: u64) {
+        if graph.layout.replay && note.arrival > self.now {
+            self.now = note.arrival;
+            if self.now >= graph.ticked + TICK {
+                graph.ticked = self.now;
+                self.tick(graph);
+            }
+        }
+        let waited = if graph.layout.replay { Duration::ZERO } else { self.now.since(note.arrival) };
+        let cycles = u64::try_from(waited.as_nanos() * u128::from(dpdk::tsc_hz()) / 1_000_000_000).unwrap_or(0);
+        let chain = usize::from(note.chain);
+        if note.generation != graph.layout.generation || chain >= graph.layout.chains.len() {
+            // Cannot happen while rings are drained before a swap; counted, should it ever.
+            graph.stats.ports[0].ring_full.add(burst.len() as u64);
+            return;
+        }
+        let trace = Trace { arrival: note.arrival, started: Some(tsc.saturating_sub(cycles)) };
+        let trace = graph.sample(chain, trace);
+        match note.next {
+            Next::Stage(stage) => {
+                let first = graph.layout.chains[chain].stages[usize::from(stage)].positions.start;
+                self.run_stage(graph, chain, usize::from(stage), first, burst, trace);
+            }
+            Next::Port(port) => self.transmit(graph, chain, usize::from(port), burst, trace),
+        }
+        self.run_pending(graph, trace);
+    }
+
+    /// Whether the rings have room for what a burst may send over them.
+    #[inline]
+    fn may_receive(&self, graph: &Graph) -> bool {
+        if graph.rings_in.is_empty() {
+            return true;
+        }
+        if graph.layout.replay {
+            // `done` first: reading it late could only make it look fuller than it is.
+            let done: u64 = self.signals.iter().map(|signals| signals.ring_done.load(Acquire)).sum();
+            let sent: u64 = self.signals.iter().map(|signals| signals.ring_sent.load(Acquire)).sum();
+            return sent.saturating_sub(done) < REPLAY_WINDOW;
+        }
+        // Half of each ring is left to packets that are already between stages, which cannot wait.
+        graph
+            .rings_out
+            .iter()
+            .flatten()
+            .all(|ring| ring.staged.is_empty() && ring.sender.free() > crate::graph::RING as usize / 2)
+    }
+
+    /// Sends what waits. Returns how many packets could not go yet.
+    fn flush(&mut self, graph: &mut Graph, signals: &Signals) -> usize {
+        let mut waiting = graph.fragments.waiting();
+        signals.waiting.store(waiting as u64, Relaxed);
+        for (port, tx) in graph.tx.iter_mut().enumerate() {
+            if let Tx::Queue(queue) = tx {
+                waiting += queue.flush(&graph.stats.ports[port]);
+            }
+        }
+        waiting + self.flush_rings(graph)
+    }
+
+    /// Sends what is staged for other workers. Returns how many packets could not go yet.
+    fn flush_rings(&mut self, graph: &mut Graph) -> usize {
+        let mut waiting = 0;
+        for (worker, ring) in graph.rings_out.iter_mut().enumerate() {
+            let Some(ring) = ring else { continue };
+            if !ring.staged.is_empty() {
+                self.push_ring(worker, ring);
+                waiting += ring.staged.len();
+            }
+        }
+        waiting
+    }
+
+    /// Puts on a ring what it takes.
+    fn push_ring(&self, worker: usize, ring: &mut crate::graph::RingOut) {
+        let staged = ring.staged.len();
+        // Counted before it can be seen on the other side.
+        Signals::bump(&self.own.ring_sent, staged as u64);
+        let sent = ring.sender.send(&mut ring.staged);
+        if sent < staged {
+            let word = &self.own.ring_sent;
+            word.store(word.load(Relaxed) - (staged - sent) as u64, Release);
+        }
+        self.signals[worker].wake();
+    }
+
+    /// Runs the timers of every NF.
+    fn tick(&mut self, graph: &mut Graph) {
+        for nf in 0..graph.instances.len() {
+            self.call_outside(graph, nf, |nf, cx| nf.tick(cx));
+        }
+        self.run_pending(graph, Trace::unmeasured(self.now));
+    }
+
+    /// Lets every NF give back what it holds. Returns how many packets are still held.
+    pub(crate) fn drain(&mut self) -> u64 {
+        let Some(mut graph) = self.graph.take() else { return 0 };
+        for nf in 0..graph.instances.len() {
+            self.call_outside(&mut graph, nf, |nf, cx| nf.drain(cx));
+            self.run_pending(&mut graph, Trace::unmeasured(self.now));
+        }
+        self.give_up_fragments(&mut graph);
+        let signals = self.own.clone();
+        self.flush(&mut graph, &signals);
+        let held = graph.stats.chains.iter().flat_map(|chain| &chain.nodes).map(|node| node.held()).sum();
+        self.graph = Some(graph);
+        held
+    }
+
+    /// Gives up on packets that a device no longer takes.
+    pub(crate) fn give_up(&mut self) {
+        let Some(graph) = &mut self.graph else { return };
+        for (port, tx) in graph.tx.iter_mut().enumerate() {
+            if let Tx::Queue(queue) = tx {
+                queue.give_up(&graph.stats.ports[port]);
+            }
+        }
+    }
+
+    fn take_updates(&mut self, graph: &mut Graph, index: usize) {
+        for _ in 0..crate::BURST {
+            let Ok(Notice { nf, update }) = graph.updates_in[index].pop() else { return };
+            self.call_outside(graph, usize::from(nf), |nf, cx| nf.replicate(&update, cx));
+        }
+    }
+
+    fn rest(&mut self, signals: &Signals) {
+        if self.idle == Idle::Spin {
+            std::hint::spin_loop();
+            return;
+        }
+        self.empty_rounds += 1;
+        if self.empty_rounds < PATIENCE {
+            std::hint::spin_loop();
+            return;
+        }
+        signals.napping.store(true, Release);
+        if !signals.mail.load(Acquire) {
+            std::thread::park_timeout(NAP);
+        }
+        signals.napping.store(false, Release);
+    }
+
+    fn borrow_burst(&mut self) -> Box<Burst> {
+        self.spare.pop().unwrap_or_else(|| Box::new(Burst::new()))
+    }
+
+    fn return_burst(&mut self, burst: Box<Burst>) {
+        self.spare.push(burst);
+    }
+
+    /// Puts packets into the stage for another worker, sending when it is full. What the ring cannot take is
+    /// counted as dropped.
+    fn stage_for(&self, graph: &mut Graph, worker: usize, port: usize, mbufs: &mut Mbufs) {
+        let Some(ring) = &mut graph.rings_out[worker] else { return };
+        while !mbufs.is_empty() {
+            if ring.staged.append(mbufs) == 0 && !mbufs.is_empty() {
+                self.push_ring(worker, ring);
+                if ring.staged.is_full() {
+                    graph.stats.ports[port].ring_full.add(mbufs.len() as u64);
+                    mbufs.clear();
+                }
+            }
+        }
+    }
+}
+
+/// CPU time that the calling thread has used, in nanoseconds.
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
