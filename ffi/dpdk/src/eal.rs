@@ -160,17 +160,17 @@ fn initialise(arguments: Vec<CString>) -> Result<(), String> {
     // SAFETY: argv is an array of argc writable C strings with a null behind them, all leaked. `Eal::init`
     // lets one thread come here, once.
     let result = unsafe { dpdk_sys::rte_eal_init(argc, argv.as_mut_ptr()) };
-    if result < 0 {
-        return Err(explain(last_errno()));
-    }
-    mbuf::meta::register().map_err(|error| error.to_string())?;
+    let reason = explain(last_errno());
     remove_runtime_directory();
-    Ok(())
+    if result < 0 {
+        return Err(reason);
+    }
+    mbuf::meta::register().map_err(|error| error.to_string())
 }
 
 /// Without shared configuration EAL makes a folder for this process and puts nothing in it.
 fn remove_runtime_directory() {
-    // SAFETY: EAL is up; the string is static.
+    // SAFETY: the string is static, and empty while there is no folder.
     let directory = unsafe { dpdk_sys::rte_eal_get_runtime_dir() };
     if !directory.is_null() {
         // SAFETY: a non-null result is a C string in EAL's static memory.

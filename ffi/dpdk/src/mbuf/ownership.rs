@@ -65,6 +65,16 @@ impl Mbuf {
         let _passage = gate::enter();
         // SAFETY: self is an mbuf of the pool, and the passage stays open to the end of this function.
         let origin = unsafe { Origin::of(self.head().pool()) }?;
+        if self.len() == 0 {
+            // rte_pktmbuf_copy has nothing to copy then, and says so as if there were no mbuf.
+            // SAFETY: the pool is live.
+            let raw = unsafe { dpdk_sys::braid_alloc(origin.as_ptr()) };
+            // SAFETY: a new mbuf, of which the only reference is given to us.
+            let mut copy = std::ptr::NonNull::new(raw).map(|raw| unsafe { Mbuf::from_raw(raw) })?;
+            copy.set_port(self.port());
+            copy.set_meta(self.meta());
+            return Some(copy);
+        }
         // SAFETY: the packet is only read; the copy's mbufs come from a live pool.
         let copy = unsafe { rte_pktmbuf_copy(self.0.as_ptr(), origin.as_ptr(), start, length) };
         // SAFETY: a new packet, of which the only reference is given to us.
