@@ -84,9 +84,13 @@ impl Pools {
         if let Some(pool) = self.pools.get(&socket) {
             return Ok(pool.clone());
         }
-        let pool = Pool::new(&self.eal, "packets", self.count, CACHE, self.size, socket).map_err(|error| {
-            EngineError::Resource { what: format!("{} packet buffers", self.count), message: error.to_string() }
-        })?;
+        let pool =
+            Pool::new(&self.eal, "packets", self.count, CACHE, self.size, socket).map_err(|error| {
+                EngineError::Resource {
+                    what: format!("{} packet buffers", self.count),
+                    message: error.to_string(),
+                }
+            })?;
         self.pools.insert(socket, pool.clone());
         Ok(pool)
     }
@@ -112,7 +116,9 @@ impl Plan {
                 rx + tx + workers * 1024
             })
             .sum();
-        ports + workers * (CACHE * 3 / 2 + 16 * crate::BURST as u32) + workers * (workers - 1) * crate::graph::RING
+        ports
+            + workers * (CACHE * 3 / 2 + 16 * crate::BURST as u32)
+            + workers * (workers - 1) * crate::graph::RING
     }
 }
 
@@ -139,7 +145,7 @@ pub(crate) fn open(
             if layout.ordered {
                 return Ok((OpenPort::capture(plan, None, Some(writer)), Loose::default()));
             }
-            let direct = CaptureTx::Direct { writer, error: None };
+            let direct = CaptureTx::Direct { writer: Box::new(writer), error: None };
             let loose = Loose { writer: Some(Box::new(direct)), ..Loose::default() };
             Ok((OpenPort::capture(plan, None, None), loose))
         }
@@ -157,7 +163,16 @@ pub(crate) struct Use {
 
 impl OpenPort {
     fn capture(plan: &PortPlan, progress: Option<Arc<SourceProgress>>, ordered: Option<Writer>) -> OpenPort {
-        OpenPort { plan: plan.clone(), device: None, progress, ordered, socket: None, rss: false, spare_tx: Vec::new(), spare_rx: Vec::new() }
+        OpenPort {
+            plan: plan.clone(),
+            device: None,
+            progress,
+            ordered,
+            socket: None,
+            rss: false,
+            spare_tx: Vec::new(),
+            spare_rx: Vec::new(),
+        }
     }
 }
 
@@ -239,7 +254,8 @@ pub(crate) fn finest_resolution(plan: &Plan) -> Resolution {
         // Live packets are stamped to the nanosecond.
         return Resolution::Nano;
     }
-    let nano = |path: &&PathBuf| Reader::open(path).is_ok_and(|reader| reader.resolution() == Resolution::Nano);
+    let nano =
+        |path: &&PathBuf| Reader::open(path).is_ok_and(|reader| reader.resolution() == Resolution::Nano);
     if files.iter().any(nano) { Resolution::Nano } else { Resolution::Micro }
 }
 

@@ -268,14 +268,17 @@ impl Inner {
     /// What a running engine cannot change.
     fn check_change(&self, plan: &Plan) -> Result<(), EngineError> {
         if plan.buffers != self.plan.buffers {
-            return Err(EngineError::Unchangeable("packet buffers cannot change while the engine runs".into()));
+            return Err(EngineError::Unchangeable(
+                "packet buffers cannot change while the engine runs".into(),
+            ));
         }
         if plan.idle != self.plan.idle {
             return Err(EngineError::Unchangeable("idle cannot change while the engine runs".into()));
         }
         if plan.is_replay() != self.plan.is_replay() {
             return Err(EngineError::Unchangeable(
-                "a run on captures and a live one cannot change into each other: packet times would jump".into(),
+                "a run on captures and a live one cannot change into each other: packet times would jump"
+                    .into(),
             ));
         }
         for port in &plan.ports {
@@ -387,11 +390,7 @@ fn retune(open: &mut OpenPort, plan: &PortPlan) {
 
 fn usage(plan: &Plan) -> Use {
     let workers = plan.cores.len();
-    Use {
-        workers,
-        ordered: workers > 1 && plan.is_replay(),
-        resolution: device::finest_resolution(plan),
-    }
+    Use { workers, ordered: workers > 1 && plan.is_replay(), resolution: device::finest_resolution(plan) }
 }
 
 /// Where any device places packets by RSS, all packets are hashed as it does.

@@ -78,7 +78,12 @@ pub(crate) enum Hashing {
 
 impl Layout {
     /// Compiles a plan. `previous` keeps flows where they are as far as the new number of workers allows.
-    pub(crate) fn compile(plan: &Plan, generation: u32, hashing: Hashing, previous: Option<&Layout>) -> Layout {
+    pub(crate) fn compile(
+        plan: &Plan,
+        generation: u32,
+        hashing: Hashing,
+        previous: Option<&Layout>,
+    ) -> Layout {
         let workers = plan.cores.len();
         let chains: Vec<Chain> = plan
             .chains
@@ -130,8 +135,10 @@ impl Layout {
 impl Plan {
     /// Whether every port that packets come from is a capture: then their timestamps drive the clock.
     pub fn is_replay(&self) -> bool {
-        let mut sources = self.chains.iter().map(|chain| &self.ports[usize::from(chain.from)].device).peekable();
-        sources.peek().is_some() && sources.all(|device| matches!(device, crate::plan::Device::CaptureSource(_)))
+        let mut sources =
+            self.chains.iter().map(|chain| &self.ports[usize::from(chain.from)].device).peekable();
+        sources.peek().is_some()
+            && sources.all(|device| matches!(device, crate::plan::Device::CaptureSource(_)))
     }
 }
 
@@ -148,17 +155,17 @@ fn select(matcher: &Expression) -> Select {
 /// head of the chain with those after it.
 fn stages(affinities: impl Iterator<Item = Affinity>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
-    let mut end = 0;
-    for affinity in affinities {
+    for (position, affinity) in affinities.enumerate() {
         match stages.last_mut() {
-            Some(stage) if affinity == Affinity::Any || affinity == stage.affinity => stage.positions.end += 1,
+            Some(stage) if affinity == Affinity::Any || affinity == stage.affinity => {
+                stage.positions.end += 1
+            }
             Some(stage) if stage.affinity == Affinity::Any => {
                 stage.affinity = affinity;
                 stage.positions.end += 1;
             }
-            _ => stages.push(Stage { affinity, positions: end..end + 1 }),
+            _ => stages.push(Stage { affinity, positions: position..position + 1 }),
         }
-        end += 1;
     }
     if stages.is_empty() {
         stages.push(Stage { affinity: Affinity::Any, positions: 0..0 });

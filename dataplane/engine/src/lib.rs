@@ -3,6 +3,10 @@
 //! It knows no NF and no policy. A network function implements [`Nf`] (an instance, on one worker) and
 //! [`Kind`] (what is true of all its instances), and becomes known by one line in a [`Registry`].
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::vec_box,
+    reason = "graphs, bursts and queues are large and change hands: they move by pointer"
+)]
 
 mod burst;
 mod clock;

@@ -26,17 +26,25 @@ use wire::FlowKey;
 /// Rings between all pairs of workers: by sender, by receiver.
 type Rings = Vec<Vec<Option<(RingOut, RingReceiver)>>>;
 
+/// Instances by worker and NF.
+type Instances = Vec<Vec<Box<dyn Nf>>>;
+
 /// Everything of the next generation that could have failed to be had.
 pub(crate) struct NextGraphs {
     layout: Arc<Layout>,
     pool: Pool,
-    instances: Vec<Vec<Box<dyn Nf>>>,
+    instances: Instances,
     rings: Rings,
 }
 
 impl NextGraphs {
     /// Makes instances and rings for every worker of the plan.
-    pub(crate) fn prepare(eal: &Eal, plan: &Plan, layout: Arc<Layout>, pool: Pool) -> Result<Self, EngineError> {
+    pub(crate) fn prepare(
+        eal: &Eal,
+        plan: &Plan,
+        layout: Arc<Layout>,
+        pool: Pool,
+    ) -> Result<Self, EngineError> {
         let workers = layout.workers;
         let instances = (0..workers)
             .map(|index| {
@@ -53,12 +61,13 @@ impl NextGraphs {
                     continue;
                 }
                 let name = format!("{from}-{to}");
-                let (sender, receiver) = dpdk::Ring::spsc(eal, &name, RING as usize, None).map_err(|error| {
-                    EngineError::Resource {
-                        what: format!("the ring from worker {from} to {to}"),
-                        message: error.to_string(),
-                    }
-                })?;
+                let (sender, receiver) =
+                    dpdk::Ring::spsc(eal, &name, RING as usize, None).map_err(|error| {
+                        EngineError::Resource {
+                            what: format!("the ring from worker {from} to {to}"),
+                            message: error.to_string(),
+                        }
+                    })?;
                 row.push(Some((RingOut { sender, staged: Mbufs::new() }, receiver)));
             }
             rings.push(row);
@@ -76,7 +85,9 @@ impl NextGraphs {
     ) -> (Vec<Box<Graph>>, Vec<Box<dyn Nf>>) {
         let workers = self.layout.workers;
         let now = old.iter().map(|graph| graph.ticked).max().unwrap_or(Time::ZERO);
-        let (instances, unwanted) = adopt(&self.layout, &self.pool, self.instances, old, now);
+        let stats: Vec<Arc<WorkerStats>> =
+            (0..workers).map(|_| Arc::new(WorkerStats::new(&self.layout))).collect();
+        let (instances, unwanted) = adopt(&self.layout, &self.pool, self.instances, old, &stats, now);
 
         let mut rx: Vec<Vec<Rx>> = (0..workers).map(|_| Vec::new()).collect();
         let mut tx: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
@@ -97,10 +108,10 @@ impl NextGraphs {
         let (mut rings_out, mut rings_in) = part(self.rings, workers);
         let (mut updates_out, mut updates_in) = updates(workers);
         let mut graphs = Vec::with_capacity(workers);
-        for (instances, (rx, tx)) in instances.into_iter().zip(rx.into_iter().zip(tx)) {
+        for ((instances, stats), (rx, tx)) in instances.into_iter().zip(stats).zip(rx.into_iter().zip(tx)) {
             graphs.push(Box::new(Graph {
                 layout: self.layout.clone(),
-                stats: Arc::new(WorkerStats::new(&self.layout)),
+                stats,
                 instances: instances.into_iter().map(Some).collect(),
                 rx,
                 tx,
@@ -122,7 +133,11 @@ impl NextGraphs {
 
 /// What a worker's instances are told of it.
 pub(crate) fn worker_site(plan: &Plan, index: usize) -> WorkerSite {
-    WorkerSite { index, count: plan.cores.len(), seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
+    WorkerSite {
+        index,
+        count: plan.cores.len(),
+        seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    }
 }
 
 /// Separates the rings' ends: by worker, what it sends by and what it receives from.
@@ -169,10 +184,11 @@ fn updates(workers: usize) -> (Senders, Receivers) {
 fn adopt(
     layout: &Layout,
     pool: &Pool,
-    mut new: Vec<Vec<Box<dyn Nf>>>,
+    mut new: Instances,
     old: Vec<Box<Graph>>,
+    new_stats: &[Arc<WorkerStats>],
     now: Time,
-) -> (Vec<Vec<Box<dyn Nf>>>, Vec<Box<dyn Nf>>) {
+) -> (Instances, Vec<Box<dyn Nf>>) {
     let old_workers = old.len();
     let mut outbox = Outbox::new();
     let mut unwanted = Vec::new();
@@ -182,11 +198,12 @@ fn adopt(
         for (old_nf, instance) in instances.into_iter().enumerate() {
             let Some(instance) = instance else { continue };
             let node = &old_layout.nfs[old_nf];
-            let heir = layout.nfs.iter().position(|nf| {
-                nf.name == node.name && nf.prepared.kind() == node.prepared.kind()
-            });
+            let heir = layout
+                .nfs
+                .iter()
+                .position(|nf| nf.name == node.name && nf.prepared.kind() == node.prepared.kind());
             let Some(nf) = heir else {
-                count_removed(&old_layout, &old_stats, old_nf);
+                old_stats.drop_held(&old_layout, old_nf, Reason::REMOVED);
                 unwanted.push(instance);
                 continue;
             };
@@ -204,6 +221,7 @@ fn adopt(
             };
             if let Some(instances) = new.get_mut(worker) {
                 instances[nf].adopt(instance, &mut cx);
+                old_stats.hand_held_to(&old_layout, old_nf, &new_stats[worker], (layout, nf));
                 if layout.workers != old_workers {
                     moving.entry(nf).or_default().extend(instances[nf].split(&owner));
                 }
@@ -211,7 +229,7 @@ fn adopt(
                 // This worker goes: all that it has belongs to others now.
                 let mut instance = instance;
                 moving.entry(nf).or_default().extend(instance.split(&owner));
-                count_removed(&old_layout, &old_stats, old_nf);
+                old_stats.drop_held(&old_layout, old_nf, Reason::REMOVED);
                 unwanted.push(instance);
             }
             outbox.emitted.clear();
@@ -227,15 +245,4 @@ fn adopt(
         }
     }
     (new, unwanted)
-}
-
-/// Packets that an NF held which is no longer there end with it.
-fn count_removed(layout: &Layout, stats: &WorkerStats, nf: usize) {
-    for (chain, counters) in layout.chains.iter().zip(&stats.chains) {
-        for (node, _) in counters.nodes.iter().zip(&chain.path).filter(|(_, index)| **index == nf) {
-            let held = node.held();
-            node.released.add(held);
-            node.drop(Reason::REMOVED, held);
-        }
-    }
 }

@@ -118,7 +118,7 @@ impl QueueTx {
 
 /// Writes packets to a capture: at once where one worker writes, in input order at the end where several do.
 pub(crate) enum CaptureTx {
-    Direct { writer: Writer, error: Option<CaptureError> },
+    Direct { writer: Box<Writer>, error: Option<CaptureError> },
     Ordered(Vec<Recorded>),
 }
 

@@ -210,7 +210,7 @@ impl Stand {
 
     /// Makes the instance take over from that of `old`, with its account of held packets, as a hot swap does.
     pub fn adopt(&mut self, old: Stand, now: Time) -> Round {
-        let held = old.stats.held();
+        let held = old.stats.taken.get().saturating_sub(old.stats.released.get());
         self.stats.taken.add(held);
         let (nf, _, mut cx) = self.parts(now);
         nf.adopt(old.nf, &mut cx);

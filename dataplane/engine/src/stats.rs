@@ -100,11 +100,6 @@ impl NodeStats {
         let slot = reason.slot(self.own_reasons).min(self.drops.len() - 1);
         self.drops[slot].add(n);
     }
-
-    /// Packets that it holds now.
-    pub fn held(&self) -> u64 {
-        self.taken.get().saturating_sub(self.released.get())
-    }
 }
 
 /// The account of one port on one worker.
@@ -156,6 +151,48 @@ pub(crate) struct WorkerStats {
 }
 
 impl WorkerStats {
+    /// The accounts of an NF, one for each chain that it is in.
+    pub(crate) fn nodes<'a>(&'a self, layout: &'a Layout, nf: usize) -> impl Iterator<Item = &'a NodeStats> {
+        let places = layout.chains.iter().zip(&self.chains);
+        places.flat_map(move |(chain, stats)| {
+            chain.path.iter().zip(&stats.nodes).filter(move |(index, _)| **index == nf).map(|(_, node)| node)
+        })
+    }
+
+    /// Packets that an NF holds. A packet may be taken in one chain and given back by a timer in another's
+    /// name, so only the sum over the chains means something.
+    pub(crate) fn held(&self, layout: &Layout, nf: usize) -> u64 {
+        let (taken, released) = self.nodes(layout, nf).fold((0, 0), |(taken, released), node| {
+            (taken + node.taken.get(), released + node.released.get())
+        });
+        u64::saturating_sub(taken, released)
+    }
+
+    /// Ends the account of what an NF held: it was dropped.
+    pub(crate) fn drop_held(&self, layout: &Layout, nf: usize, reason: Reason) {
+        let held = self.held(layout, nf);
+        if let Some(node) = self.nodes(layout, nf).next() {
+            node.released.add(held);
+            node.drop(reason, held);
+        }
+    }
+
+    /// What an NF holds goes along to another generation's account.
+    pub(crate) fn hand_held_to(
+        &self,
+        layout: &Layout,
+        nf: usize,
+        next: &WorkerStats,
+        heir: (&Layout, usize),
+    ) {
+        let held = self.held(layout, nf);
+        let next = next.nodes(heir.0, heir.1).next();
+        if let (Some(node), Some(next)) = (self.nodes(layout, nf).next(), next) {
+            node.released.add(held);
+            next.taken.add(held);
+        }
+    }
+
     pub(crate) fn new(layout: &Layout) -> Self {
         let node = |nf: &usize| {
             let prepared = &layout.nfs[*nf].prepared;

@@ -73,10 +73,10 @@ pub(crate) fn start(
         links: BTreeMap::new(),
         snapshots: BTreeMap::new(),
     };
-    let thread = std::thread::Builder::new()
-        .name("supervisor".into())
-        .spawn(move || watch.run(&reports))
-        .map_err(|error| EngineError::Resource { what: "the supervisor".into(), message: error.to_string() })?;
+    let thread =
+        std::thread::Builder::new().name("supervisor".into()).spawn(move || watch.run(&reports)).map_err(
+            |error| EngineError::Resource { what: "the supervisor".into(), message: error.to_string() },
+        )?;
     Ok((Supervisor { ending, thread }, consumer))
 }
 

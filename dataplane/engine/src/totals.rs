@@ -81,7 +81,9 @@ impl Totals {
 
     /// Packets that NFs hold.
     pub(crate) fn held(&self) -> u64 {
-        self.nfs().map(|nf| nf.taken.saturating_sub(nf.released)).sum()
+        let (taken, released) =
+            self.nfs().fold((0, 0), |(taken, released), nf| (taken + nf.taken, released + nf.released));
+        u64::saturating_sub(taken, released)
     }
 
     /// In the shape in which it is printed. Held is what the books leave over: what NFs hold, and while the

@@ -324,7 +324,8 @@ impl Worker {
             }
         }
         let waited = if graph.layout.replay { Duration::ZERO } else { self.now.since(note.arrival) };
-        let cycles = u64::try_from(waited.as_nanos() * u128::from(dpdk::tsc_hz()) / 1_000_000_000).unwrap_or(0);
+        let cycles =
+            u64::try_from(waited.as_nanos() * u128::from(dpdk::tsc_hz()) / 1_000_000_000).unwrap_or(0);
         let chain = usize::from(note.chain);
         if note.generation != graph.layout.generation || chain >= graph.layout.chains.len() {
             // Cannot happen while rings are drained before a swap; counted, should it ever.
@@ -419,7 +420,7 @@ impl Worker {
         self.give_up_fragments(&mut graph);
         let signals = self.own.clone();
         self.flush(&mut graph, &signals);
-        let held = graph.stats.chains.iter().flat_map(|chain| &chain.nodes).map(|node| node.held()).sum();
+        let held = (0..graph.instances.len()).map(|nf| graph.stats.held(&graph.layout, nf)).sum();
         self.graph = Some(graph);
         held
     }

@@ -111,10 +111,10 @@ impl Inner {
         let mut result = Ok(());
         for (index, nf) in nfs.iter().enumerate() {
             let records = self.export_all(index, &Selector::default()).unwrap_or_default();
-            let finished = nf.prepared.finish(&records).map_err(|error| EngineError::Report {
-                nf: nf.name.clone(),
-                message: error.to_string(),
-            });
+            let finished = nf
+                .prepared
+                .finish(&records)
+                .map_err(|error| EngineError::Report { nf: nf.name.clone(), message: error.to_string() });
             result = result.and(finished);
         }
         result

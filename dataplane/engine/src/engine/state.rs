@@ -180,10 +180,12 @@ impl Inner {
 /// Canonical order: by kind, then by key as text.
 fn sort(records: &mut [Record]) {
     records.sort_by(|a, b| {
-        a.kind.cmp(&b.kind).then_with(|| match (&a.key, &b.key) {
-            (Value::String(a), Value::String(b)) => a.cmp(b),
-            (a, b) => a.to_string().cmp(&b.to_string()),
-        })
-        .then(Ordering::Equal)
+        a.kind
+            .cmp(&b.kind)
+            .then_with(|| match (&a.key, &b.key) {
+                (Value::String(a), Value::String(b)) => a.cmp(b),
+                (a, b) => a.to_string().cmp(&b.to_string()),
+            })
+            .then(Ordering::Equal)
     });
 }

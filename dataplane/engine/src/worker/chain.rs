@@ -15,8 +15,8 @@ use crate::stats::NodeStats;
 use crate::verdict::{Reason, Verdict};
 use dpdk::Mbuf;
 use std::collections::VecDeque;
-use tables::expression::Quick;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tables::expression::Quick;
 
 /// Packets that NFs emitted and that are yet to be carried on, in order.
 pub(super) struct Pending(VecDeque<(Place, Mbuf)>);
@@ -153,7 +153,8 @@ impl Worker {
         };
         burst.chain = chain;
         let mut cx = Cx {
-            now: self.now,
+            // In a replay a fragment that had to wait for its first still has its own time.
+            now: if graph.layout.replay { trace.arrival } else { self.now },
             worker: self.index,
             workers: graph.layout.workers,
             chain,
@@ -208,11 +209,10 @@ impl Worker {
             }
         }
         // Gates are read before anything moves, as moving forgets verdicts.
-        let gates: [u8; crate::BURST] =
-            std::array::from_fn(|i| match burst.verdict(i % crate::BURST) {
-                Verdict::Gate(gate) => gate,
-                _ => 0,
-            });
+        let gates: [u8; crate::BURST] = std::array::from_fn(|i| match burst.verdict(i % crate::BURST) {
+            Verdict::Gate(gate) => gate,
+            _ => 0,
+        });
         if gated != 0 {
             self.send_gated(graph, chain, position, burst, gated, &gates, trace);
             // What was sent left holes behind the same indices.
@@ -392,14 +392,7 @@ impl Worker {
         self.outbox.updates.clear();
         self.outbox.events.clear();
         // What it held goes with it.
-        for (chain, layout) in graph.layout.chains.iter().enumerate() {
-            for (position, _) in layout.path.iter().enumerate().filter(|(_, index)| **index == nf) {
-                let stats = &graph.stats.chains[chain].nodes[position];
-                let held = stats.held();
-                stats.released.add(held);
-                stats.drop(Reason::PANIC, held);
-            }
-        }
+        graph.stats.drop_held(&graph.layout, nf, Reason::PANIC);
         let generation = graph.layout.generation;
         let report = Report::Panicked { time: self.now, nf, generation, worker: self.index, instance };
         // The supervisor looks for poisoned instances too, should this report find no room.
@@ -423,7 +416,7 @@ impl Worker {
                 counters.sent_bytes.add(burst.total_bytes());
                 queue.send(&mut burst.mbufs, counters);
             }
-            Tx::Capture(sink) => sink.write(&mut burst.mbufs, self.now, &graph.stats.ports[port]),
+            Tx::Capture(sink) => sink.write(&mut burst.mbufs, trace.arrival, &graph.stats.ports[port]),
             Tx::Via(worker) => {
                 let worker = *worker;
                 self.note_all(graph, chain, Next::Port(port as u16), burst, trace);
@@ -443,18 +436,11 @@ impl Worker {
     }
 
     /// Writes into each packet where it goes on.
-    pub(super) fn note_all(
-        &self,
-        graph: &Graph,
-        chain: usize,
-        next: Next,
-        burst: &mut Burst,
-        trace: Trace,
-    ) {
+    pub(super) fn note_all(&self, graph: &Graph, chain: usize, next: Next, burst: &mut Burst, trace: Trace) {
         for mbuf in burst.mbufs.iter_mut() {
             let note = Note::read(mbuf);
             let note = Note {
-                arrival: if graph.layout.replay { self.now } else { trace.arrival },
+                arrival: trace.arrival,
                 generation: graph.layout.generation,
                 chain: chain as u16,
                 next,
@@ -468,10 +454,8 @@ impl Worker {
 /// The account of an NF for what happens outside any burst: that of its place in its first chain.
 fn home_stats<'a>(
     stats: &'a crate::stats::WorkerStats,
-    layout: &crate::layout::Layout,
+    layout: &'a crate::layout::Layout,
     nf: usize,
 ) -> Option<&'a NodeStats> {
-    let home = layout.nfs[nf].home;
-    let position = layout.chains.get(home)?.path.iter().position(|&index| index == nf)?;
-    stats.chains[home].nodes.get(position)
+    stats.nodes(layout, nf).next()
 }

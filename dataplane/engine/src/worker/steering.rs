@@ -34,14 +34,15 @@ impl Worker {
         let affinity = graph.layout.chains[chain].stages[stage].affinity;
         let mut owners = [0u16; crate::BURST];
         let (mut leaving, mut waiting) = (0u32, 0u32);
-        for i in 0..burst.len() {
+        let layout = graph.layout.clone();
+        for (i, owner) in owners.iter_mut().enumerate().take(burst.len()) {
             let headers = burst.headers(i);
-            let layout = graph.layout.clone();
             let frame = burst.bytes(i);
-            match steer::route(&layout, affinity, self.index, &headers, frame, &mut graph.fragments, self.now) {
+            match steer::route(&layout, affinity, self.index, &headers, frame, &mut graph.fragments, self.now)
+            {
                 Route::Worker(worker) if worker == self.index => {}
                 Route::Worker(worker) => {
-                    owners[i] = worker as u16;
+                    *owner = worker as u16;
                     leaving |= 1 << i;
                 }
                 Route::Wait(_) => waiting |= 1 << i,

@@ -1,0 +1,117 @@
+//! Captures through whole engines: what comes out, in which order, by which worker.
+
+mod rig;
+
+use engine::{Device, Engine};
+use rig::{chain, example, frames, nf, plan, port, scratch, wait_exhausted};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+fn replay_plan(workers: usize, input: PathBuf, output: PathBuf, nfs: Vec<engine::NfPlan>) -> engine::Plan {
+    let ports = vec![port("in", Device::CaptureSource(input)), port("out", Device::CaptureSink(output))];
+    plan(workers, ports, nfs)
+}
+
+#[test]
+fn a_chain_without_nfs_puts_out_what_came_in() {
+    let (input, output) = (example("mixed.pcap"), scratch("copy.pcap"));
+    let engine =
+        Engine::start(&rig::eal(), replay_plan(1, input.clone(), output.clone(), vec![])).expect("start");
+    wait_exhausted(&engine);
+    let snapshot = engine.stop().expect("stop");
+    assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+    assert_eq!(snapshot.packets.held, 0);
+    rig::assert_same_frames(&input, &output);
+    assert!(
+        std::fs::read(&input).expect("input") == std::fs::read(&output).expect("output"),
+        "byte for byte"
+    );
+}
+
+#[test]
+fn several_workers_put_out_the_same_bytes_as_one_and_keep_flows_together() {
+    let (input, output) = (example("mixed.pcap"), scratch("three.pcap"));
+    let nfs = vec![nf("witness", "witness", "{}")];
+    let engine =
+        Engine::start(&rig::eal(), replay_plan(3, input.clone(), output.clone(), nfs)).expect("start");
+    wait_exhausted(&engine);
+    let snapshot = engine.stop().expect("stop");
+    assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+    assert!(snapshot.packets.dropped.is_empty(), "{:?}", snapshot.packets);
+    rig::assert_same_frames(&input, &output);
+
+    let seen = rig::SEEN.lock().expect("no witness panics");
+    let mut workers = HashMap::new();
+    for (worker, key) in seen.iter() {
+        // Later fragments have no ports: they are checked below, by what belongs to no other worker.
+        let (key, _) = key.canonical();
+        let first = *workers.entry(key).or_insert(*worker);
+        let portless = key.source_port() == 0 && key.destination_port() == 0;
+        assert!(first == *worker || portless, "{key} met workers {first} and {worker}");
+    }
+    let used: std::collections::HashSet<_> = seen.iter().map(|(worker, _)| worker).collect();
+    assert_eq!(used.len(), 3, "every worker had something to do");
+}
+
+#[test]
+fn held_packets_leave_in_their_time_and_all_of_them_at_the_end() {
+    let (input, output) = (example("ping.pcap"), scratch("delayed.pcap"));
+    let nfs = vec![nf("delay", "delay", "{ millis = 250 }")];
+    let engine =
+        Engine::start(&rig::eal(), replay_plan(1, input.clone(), output.clone(), nfs)).expect("start");
+    wait_exhausted(&engine);
+    let snapshot = engine.stop().expect("stop");
+    assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+    assert_eq!(snapshot.packets.held, 0);
+    let (before, after) = (frames(&input), frames(&output));
+    assert_eq!(before.len(), after.len());
+    let contents =
+        |frames: &[(u64, Vec<u8>)]| frames.iter().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
+    assert!(contents(&before) == contents(&after), "in the same order");
+    let delays = before.iter().zip(&after).map(|((sent, _), (left, _))| left.saturating_sub(*sent));
+    let late_enough = delays.filter(|&delay| delay >= 250_000_000).count();
+    // Those still held when the capture ends are given back at once.
+    assert!(late_enough > before.len() / 2, "{late_enough} of {}", before.len());
+}
+
+#[test]
+fn created_packets_follow_their_originals_and_are_accounted() {
+    let (input, output) = (example("http.pcap"), scratch("doubled.pcap"));
+    let nfs = vec![nf("doubler", "doubler", "{}")];
+    let engine =
+        Engine::start(&rig::eal(), replay_plan(1, input.clone(), output.clone(), nfs)).expect("start");
+    wait_exhausted(&engine);
+    let snapshot = engine.stop().expect("stop");
+    let read = frames(&input).len() as u64;
+    assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+    assert_eq!(
+        (snapshot.packets.received, snapshot.packets.created, snapshot.packets.sent),
+        (read, read, 2 * read)
+    );
+}
+
+#[test]
+fn what_no_chain_takes_is_counted_at_the_port() {
+    let (input, output) = (example("mixed.pcap"), scratch("arp.pcap"));
+    let mut plan = replay_plan(1, input, output.clone(), vec![]);
+    plan.chains = vec![chain("arp", "arp", vec![])];
+    let engine = Engine::start(&rig::eal(), plan).expect("start");
+    wait_exhausted(&engine);
+    let snapshot = engine.stop().expect("stop");
+    assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+    assert_eq!(frames(&output).len() as u64, snapshot.packets.sent);
+    assert_eq!(snapshot.packets.dropped["in.no_chain"], snapshot.packets.received - snapshot.packets.sent);
+    assert!(frames(&output).iter().all(|(_, bytes)| wire::parse(bytes).ether_type() == 0x0806));
+}
+
+#[test]
+fn a_capture_that_breaks_off_gives_what_it_has_and_an_error() {
+    let whole = std::fs::read(example("dns.pcap")).expect("capture");
+    let (input, output) = (scratch("broken.pcap"), scratch("rest.pcap"));
+    std::fs::write(&input, &whole[..whole.len() - 7]).expect("write");
+    let engine = Engine::start(&rig::eal(), replay_plan(1, input, output.clone(), vec![])).expect("start");
+    wait_exhausted(&engine);
+    let error = engine.stop().expect_err("the end is missing").to_string();
+    assert!(error.contains("broken.pcap"), "{error}");
+    assert_eq!(frames(&output).len(), frames(&example("dns.pcap")).len() - 1);
+}
