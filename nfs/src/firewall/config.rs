@@ -1,0 +1,200 @@
+//! What a user says of a firewall, and what is made of it.
+
+use super::rules::{self, Action, Format, RuleSet, RulesError};
+use engine::{ConfigError, Effects, Site, StateKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tables::classifier::{Classifier, PortRange, Rule as Term, VlanMatch};
+use wire::{Field, Fields};
+
+/// Configuration of [`super::Firewall`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The rules, in order: the name of a file, or the rules themselves.
+    pub rules: Source,
+    /// What becomes of IP packets that no rule matches.
+    #[serde(default = "deny")]
+    pub default: Policy,
+    /// What becomes of frames that are not IP, such as ARP: no rule is asked about them.
+    #[serde(default = "allow")]
+    pub non_ip: Policy,
+    /// What becomes of packets whose headers are broken or cut off.
+    #[serde(default)]
+    pub malformed: Malformed,
+    /// What becomes of fragments after the first, which have no ports.
+    #[serde(default)]
+    pub fragments: Fragments,
+    /// What a rule of a ClassBench file does: such rules have no action of their own. Required for these files.
+    #[serde(default)]
+    pub classbench_action: Option<Policy>,
+}
+
+/// Where rules come from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Source {
+    /// A rule file.
+    File(String),
+    /// Rules, one a string.
+    Inline(Vec<String>),
+}
+
+/// To allow or to deny.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// They go on.
+    Allow,
+    /// They are dropped.
+    Deny,
+}
+
+fn allow() -> Policy {
+    Policy::Allow
+}
+
+fn deny() -> Policy {
+    Policy::Deny
+}
+
+/// What becomes of packets whose headers are broken or cut off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Malformed {
+    /// They are dropped, counted by what is wrong with them.
+    #[default]
+    Drop,
+    /// The rules judge them by what is there: what is not there matches no rule that asks for it.
+    Pass,
+}
+
+/// What becomes of fragments after the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fragments {
+    /// The rules judge them: rules that ask for ports, flags or ICMP types do not match them.
+    #[default]
+    Rules,
+    /// They are dropped.
+    Drop,
+}
+
+/// A configuration that was read and compiled.
+pub struct Plan {
+    pub(super) rules: RuleSet,
+    pub(super) classifier: Classifier,
+    /// The rule that each term of the classifier belongs to, and what it does.
+    pub(super) terms: Box<[(u32, Action)]>,
+    pub(super) default: Action,
+    pub(super) non_ip: Action,
+    pub(super) malformed: Malformed,
+    pub(super) fragments: Fragments,
+    pub(super) effects: Effects,
+}
+
+impl Policy {
+    fn action(self) -> Action {
+        match self {
+            Policy::Allow => Action::Allow,
+            Policy::Deny => Action::Deny,
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn new(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
+        let rules = read(&config.rules, site)?;
+        let action_of_all = match (rules.format, config.classbench_action) {
+            (Format::ClassBench, None) => {
+                let message = "the rules are ClassBench filters, which do not say what becomes of packets";
+                let help = "add classbench_action = \"deny\" or \"allow\"";
+                return Err(ConfigError::at("rules", message).help(help));
+            }
+            (Format::Braid, Some(_)) => {
+                let message =
+                    "the rules are not ClassBench filters, and say themselves what becomes of packets";
+                return Err(ConfigError::at("classbench_action", message).help("leave it out"));
+            }
+            (_, policy) => policy.map(Policy::action),
+        };
+        let mut compiled: Vec<Term> = Vec::new();
+        let mut terms = Vec::new();
+        for (number, rule) in (0u32..).zip(&rules.rules) {
+            let action = rule.action.or(action_of_all).unwrap_or(Action::Deny);
+            compiled.extend(&rule.terms);
+            terms.resize(compiled.len(), (number, action));
+        }
+        Ok(Plan {
+            classifier: Classifier::build(&compiled),
+            effects: effects(&compiled, config.malformed),
+            rules,
+            terms: terms.into(),
+            default: config.default.action(),
+            non_ip: config.non_ip.action(),
+            malformed: config.malformed,
+            fragments: config.fragments,
+        })
+    }
+}
+
+fn read(source: &Source, site: &Site) -> Result<RuleSet, ConfigError> {
+    match source {
+        Source::File(written) => {
+            let path = site.path(written);
+            rules::parse_file(&path).map_err(|error| {
+                let place = if error.line == 0 { String::new() } else { format!("{}:", path.display()) };
+                at_rules(format!("{place}{error}"), error)
+            })
+        }
+        Source::Inline(lines) => {
+            if let Some(line) = lines.iter().find(|line| line.contains('\n')) {
+                let message = format!("the rule '{}' has more than one line", line.trim());
+                return Err(ConfigError::at("rules", message).help("write one rule per string"));
+            }
+            rules::parse(&lines.join("\n")).map_err(|error| {
+                at_rules(format!("rule {}, column {}: {}", error.line, error.column, error.message), error)
+            })
+        }
+    }
+}
+
+fn at_rules(message: String, error: RulesError) -> ConfigError {
+    let config_error = ConfigError::at("rules", message);
+    match error.help {
+        Some(help) => config_error.help(help),
+        None => config_error,
+    }
+}
+
+/// The fields by which headers are found, and those that at least one rule asks for.
+fn effects(terms: &[Term], malformed: Malformed) -> Effects {
+    let mut reads = Fields::of(&[
+        Field::EtherType,
+        Field::Vlan,
+        Field::IpVersion,
+        Field::IpProto,
+        Field::IpFragment,
+        Field::IpOptions,
+        Field::IpLength,
+        Field::Length,
+    ]);
+    if malformed == Malformed::Drop {
+        // Lengths that do not fit each other make a packet malformed.
+        reads = reads.with(Field::L4Length).with(Field::TcpOptions);
+    }
+    for term in terms {
+        let asks = [
+            (term.source.is_some(), Field::IpSrc),
+            (term.destination.is_some(), Field::IpDst),
+            (term.source_port != PortRange::ANY, Field::Sport),
+            (term.destination_port != PortRange::ANY, Field::Dport),
+            (term.tcp_flags.mask != 0, Field::TcpFlags),
+            (term.icmp.is_some(), Field::IcmpType),
+            (term.vlan != VlanMatch::Any, Field::Vlan),
+        ];
+        reads =
+            asks.into_iter().filter(|(asked, _)| *asked).fold(reads, |reads, (_, field)| reads.with(field));
+    }
+    Effects { reads, may_drop: true, state: StateKind::Report, ..Effects::NONE }
+}

@@ -1,0 +1,161 @@
+//! How often each rule matched: shown by commands, and taken along as records of kind `rule_hits`.
+
+use super::Firewall;
+use super::rules::Action;
+use engine::{Command, CommandError, Cursor, PAGE, Record, Role, Scope, Selector, State, StateError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        name: "rules",
+        summary: "rules and how many packets they were the first to match, at most 256 from a number on: {\"from\": 0}",
+    },
+    Command { name: "top", summary: "the rules that matched most packets: {\"count\": 10}" },
+    Command { name: "reset", summary: "sets all hit counters to zero" },
+];
+
+const KIND: &str = "rule_hits";
+const VERSION: u32 = 1;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rules {
+    from: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Top {
+    count: usize,
+}
+
+impl Default for Top {
+    fn default() -> Self {
+        Top { count: 10 }
+    }
+}
+
+/// Key of a record: a rule keeps its counter when others are put before it.
+#[derive(PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Key {
+    rule: usize,
+    text: String,
+}
+
+/// Value of a record.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hits {
+    packets: u64,
+}
+
+impl Firewall {
+    pub(super) fn answer(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
+        match name {
+            "rules" => {
+                let Rules { from } = crate::arguments(arguments)?;
+                let all = self.hits.len();
+                let rules: Vec<Value> = (from..all).take(PAGE).map(|rule| self.show(rule)).collect();
+                let next = Some(from.saturating_add(rules.len())).filter(|&next| next < all);
+                Ok(json!({ "rules": rules, "of": all, "from": next }))
+            }
+            "top" => {
+                let Top { count } = crate::arguments(arguments)?;
+                let mut hit: Vec<usize> = (0..self.hits.len()).filter(|&rule| self.hits[rule] > 0).collect();
+                hit.sort_by_key(|&rule| std::cmp::Reverse(self.hits[rule]));
+                Ok(hit.into_iter().take(count.min(PAGE)).map(|rule| self.show(rule)).collect())
+            }
+            "reset" => {
+                self.hits.fill(0);
+                Ok(json!({ "reset": self.hits.len() }))
+            }
+            _ => Err(CommandError::Unknown(name.to_owned())),
+        }
+    }
+
+    fn show(&self, rule: usize) -> Value {
+        let written = self.plan.rules.rules.get(rule);
+        json!({
+            "rule": rule,
+            "line": written.map(|written| written.line),
+            "text": written.map(|written| written.text.as_str()),
+            "action": match self.action(rule) { Action::Allow => "allow", Action::Deny => "deny" },
+            "packets": self.hits.get(rule),
+        })
+    }
+
+    fn action(&self, rule: usize) -> Action {
+        let number = u32::try_from(rule).unwrap_or(u32::MAX);
+        let first = self.plan.terms.partition_point(|(of, _)| *of < number);
+        self.plan.terms.get(first).map_or(self.plan.default, |(_, action)| *action)
+    }
+
+    /// Takes over the counters of the rules that are still there.
+    pub(super) fn inherit(&mut self, old: Firewall) {
+        if self.plan.rules == old.plan.rules {
+            self.hits = old.hits;
+            return;
+        }
+        let mut hits: HashMap<&str, u64> = HashMap::new();
+        for (rule, &packets) in old.plan.rules.rules.iter().zip(&old.hits) {
+            *hits.entry(&rule.text).or_default() += packets;
+        }
+        for (rule, packets) in self.plan.rules.rules.iter().zip(&mut self.hits) {
+            *packets = hits.remove(rule.text.as_str()).unwrap_or(0);
+        }
+    }
+
+    /// The rule that a record is about, and its packets; `None` when there is no such rule any more.
+    fn parse(&self, record: &Record) -> Result<Option<(usize, u64)>, StateError> {
+        if record.kind != KIND {
+            return Err(StateError::UnknownKind(record.kind.clone()));
+        }
+        if record.version > VERSION {
+            return Err(StateError::TooNew { kind: KIND.to_owned(), found: record.version, known: VERSION });
+        }
+        let malformed = |error: serde_json::Error| StateError::Malformed {
+            kind: KIND.to_owned(),
+            message: error.to_string(),
+        };
+        let key = Key::deserialize(&record.key).map_err(malformed)?;
+        let Hits { packets } = Hits::deserialize(&record.value).map_err(malformed)?;
+        let rules = &self.plan.rules.rules;
+        let same = rules.get(key.rule).filter(|rule| rule.text == key.text).map(|_| key.rule);
+        Ok(same.or_else(|| rules.iter().position(|rule| rule.text == key.text)).map(|rule| (rule, packets)))
+    }
+}
+
+impl State for Firewall {
+    fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
+        let of_flows = selector.address.is_some() || selector.port.is_some() || selector.protocol.is_some();
+        if of_flows || !selector.wants_kind(KIND) {
+            return None;
+        }
+        let from = usize::try_from(cursor.0).unwrap_or(usize::MAX).min(self.hits.len());
+        let to = (from + PAGE).min(self.hits.len());
+        let rules = self.plan.rules.rules.iter().zip(&self.hits).enumerate().take(to).skip(from);
+        out.extend(rules.filter(|(_, (_, packets))| **packets > 0).map(|(number, (rule, &packets))| {
+            Record {
+                kind: KIND.to_owned(),
+                version: VERSION,
+                role: Role::Reporting,
+                scope: Scope::Shared,
+                key: json!(Key { rule: number, text: rule.text.clone() }),
+                value: json!(Hits { packets }),
+            }
+        }));
+        (to < self.hits.len()).then_some(Cursor(to as u64))
+    }
+
+    /// Adds to the counters; those of rules that are not there any more are let go.
+    fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
+        let parsed = records.iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
+        for (rule, packets) in parsed.into_iter().flatten() {
+            self.hits[rule] = self.hits[rule].saturating_add(packets);
+        }
+        Ok(())
+    }
+}

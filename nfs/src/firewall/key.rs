@@ -1,0 +1,95 @@
+//! What the rules are asked of a packet, and which packets they are not asked about.
+
+use super::config::{Fragments, Malformed, Plan};
+use super::rules::Action;
+use super::{FRAGMENTS_JUDGED, LATER_FRAGMENT, MALFORMED_JUDGED, NON_IP, OWN_REASONS, TINY_FRAGMENT};
+use engine::{Cx, Reason};
+use tables::classifier::Key;
+use wire::Headers;
+use wire::protocol::{ether_type, ip};
+
+/// What becomes of a packet before any rule is asked.
+pub(super) enum Fate {
+    /// The rules decide.
+    Rules(Key),
+    /// It goes on.
+    Pass,
+    /// It ends.
+    Drop(Reason),
+}
+
+#[inline(always)]
+pub(super) fn of_packet(plan: &Plan, headers: &Headers, frame: &[u8], cx: &mut Cx<'_>) -> Fate {
+    let usual = headers.is_ip() && headers.malformed().is_none() && !headers.is_later_fragment();
+    if !usual && let Some(fate) = unusual(plan, headers, frame, cx) {
+        return fate;
+    }
+    Fate::Rules(key(headers, frame))
+}
+
+#[inline(always)]
+fn key(headers: &Headers, frame: &[u8]) -> Key {
+    let ports = headers.ports(frame);
+    let protocol = headers.protocol().unwrap_or(0);
+    let (source, destination, ether_type) = match headers.ipv4_addresses(frame) {
+        Some((source, destination)) => (u128::from(source), u128::from(destination), ether_type::IPV4),
+        None => {
+            let (source, destination) = headers.ipv6_addresses(frame).unwrap_or_default();
+            (source, destination, ether_type::IPV6)
+        }
+    };
+    let tcp_flags = headers.tcp_flags(frame);
+    let (source_port, destination_port) = ports.unwrap_or_default();
+    let icmp = if ports.is_none() { headers.icmp_type_code(frame) } else { None };
+    Key {
+        source,
+        destination,
+        source_port,
+        destination_port,
+        ether_type,
+        vlan: headers.vlan().unwrap_or(Key::UNTAGGED),
+        icmp: icmp.map_or(0, |(kind, code)| u16::from_be_bytes([kind, code])),
+        protocol,
+        tcp_flags: tcp_flags.unwrap_or(0),
+        // A TCP header that is cut off after the ports has flags that nobody knows: no rule may guess them.
+        has_ports: ports.is_some() && (protocol != ip::TCP || tcp_flags.is_some()),
+        has_icmp: icmp.is_some(),
+    }
+}
+
+/// Packets that are not IP, broken or later fragments; `None` when the rules are to decide.
+#[cold]
+fn unusual(plan: &Plan, headers: &Headers, frame: &[u8], cx: &mut Cx<'_>) -> Option<Fate> {
+    if let Some(malformed) = headers.malformed() {
+        if plan.malformed == Malformed::Drop {
+            return Some(Fate::Drop(Reason::new(OWN_REASONS.len() as u8 + malformed as u8 - 1)));
+        }
+        cx.count(MALFORMED_JUDGED, 1);
+    }
+    if !headers.is_ip() {
+        return Some(if plan.non_ip == Action::Allow { Fate::Pass } else { Fate::Drop(NON_IP) });
+    }
+    if headers.is_later_fragment() {
+        if plan.fragments == Fragments::Drop {
+            return Some(Fate::Drop(LATER_FRAGMENT));
+        }
+        // RFC 1858 section 3.2.1 and RFC 3128: it would overwrite the flags that the rules were asked about.
+        if headers.protocol() == Some(ip::TCP) && starts_at_byte_8(headers, frame) {
+            return Some(Fate::Drop(TINY_FRAGMENT));
+        }
+        cx.count(FRAGMENTS_JUDGED, 1);
+    }
+    None
+}
+
+/// The fragment's data starts 8 bytes into that of its datagram.
+fn starts_at_byte_8(headers: &Headers, frame: &[u8]) -> bool {
+    let at = headers.l3_offset();
+    let word = |at: usize| frame.get(at..at + 2).map(|word| u16::from_be_bytes([word[0], word[1]]));
+    if headers.is_ipv4() {
+        return word(at + 6).is_some_and(|word| word & 0x1fff == 1);
+    }
+    let mut extensions = wire::ipv6::extensions(frame, at);
+    let fragment = extensions.find(|extension| extension.kind == ip::FRAGMENT);
+    fragment.and_then(|fragment| word(fragment.offset + 2)).is_some_and(|word| word >> 3 == 1)
+}

@@ -1,0 +1,138 @@
+//! A stateless firewall: ordered rules, the first that matches decides.
+
+mod config;
+mod counts;
+mod key;
+pub mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, Fragments, Malformed, Plan, Policy, Source};
+
+use engine::{
+    BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Reason, Site, State, WorkerSite,
+};
+use key::Fate;
+use rules::Action;
+use serde_json::Value;
+use std::any::Any;
+use std::sync::Arc;
+use tables::classifier::{Key, NONE};
+
+const DENIED: Reason = Reason::new(0);
+const DEFAULT_DENIED: Reason = Reason::new(1);
+const NON_IP: Reason = Reason::new(2);
+const LATER_FRAGMENT: Reason = Reason::new(3);
+const TINY_FRAGMENT: Reason = Reason::new(4);
+/// Drop reasons before those of malformed packets, which are named as `wire` names them.
+const OWN_REASONS: [&str; 5] = ["denied", "default_denied", "non_ip", "later_fragment", "tiny_fragment"];
+const REASONS: [&str; OWN_REASONS.len() + wire::Malformed::ALL.len()] = {
+    let mut names = [""; OWN_REASONS.len() + wire::Malformed::ALL.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = if i < OWN_REASONS.len() {
+            OWN_REASONS[i]
+        } else {
+            wire::Malformed::ALL[i - OWN_REASONS.len()].name()
+        };
+        i += 1;
+    }
+    names
+};
+
+const NO_RULE: usize = 0;
+const MALFORMED_JUDGED: usize = 1;
+const FRAGMENTS_JUDGED: usize = 2;
+
+/// The NF, on one worker.
+pub struct Firewall {
+    plan: Arc<Plan>,
+    /// Packets that each rule was the first to match.
+    hits: Box<[u64]>,
+    keys: [Key; BURST],
+}
+
+impl Nf for Firewall {
+    fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
+        let plan = &*self.plan;
+        // The packets that the rules are asked about, without gaps.
+        let mut places = [0u8; BURST];
+        let mut n = 0;
+        for i in 0..burst.len() {
+            let headers = burst.headers(i);
+            match key::of_packet(plan, &headers, burst.bytes(i), cx) {
+                Fate::Rules(key) => {
+                    self.keys[n] = key;
+                    places[n] = i as u8;
+                    n += 1;
+                }
+                Fate::Drop(reason) => burst.drop(i, reason),
+                Fate::Pass => {}
+            }
+        }
+        let mut found = [NONE; BURST];
+        plan.classifier.classify_bulk(&self.keys[..n], &mut found[..n]);
+        let mut no_rule = 0;
+        for (&found, &place) in found[..n].iter().zip(&places) {
+            let action = match plan.terms.get(found as usize) {
+                Some(&(rule, action)) => {
+                    self.hits[rule as usize] += 1;
+                    action
+                }
+                None => {
+                    no_rule += 1;
+                    if plan.default == Action::Deny {
+                        burst.drop(usize::from(place), DEFAULT_DENIED);
+                    }
+                    continue;
+                }
+            };
+            if action == Action::Deny {
+                burst.drop(usize::from(place), DENIED);
+            }
+        }
+        if no_rule > 0 {
+            cx.count(NO_RULE, no_rule);
+        }
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
+        if let Ok(old) = (old as Box<dyn Any>).downcast::<Firewall>() {
+            self.inherit(*old);
+        }
+    }
+
+    fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
+        self.answer(name, arguments)
+    }
+}
+
+impl Kind for Firewall {
+    const NAME: &'static str = "firewall";
+    const SUMMARY: &'static str =
+        "ordered rules on addresses, ports, protocol, TCP flags and VLAN; the first that matches decides";
+    const DROPS: &'static [&'static str] = &REASONS;
+    const COUNTERS: &'static [&'static str] = &["no_rule", "malformed_judged", "fragments_judged"];
+    const COMMANDS: &'static [Command] = counts::COMMANDS;
+    const EXAMPLE: &'static str = "rules = [\n  \"deny tcp from any to any port 23\",\n  \"allow ip\",\n]\n";
+
+    type Config = Config;
+    type Plan = Plan;
+
+    fn prepare(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
+        Plan::new(config, site)
+    }
+
+    fn effects(plan: &Plan) -> Effects {
+        plan.effects
+    }
+
+    fn instance(plan: &Arc<Plan>, _worker: &WorkerSite) -> Self {
+        let hits = vec![0; plan.rules.rules.len()].into_boxed_slice();
+        Firewall { plan: Arc::clone(plan), hits, keys: [Key::default(); BURST] }
+    }
+}

@@ -1,0 +1,149 @@
+//! Rule files: what is allowed and what is not, in order; the first rule that matches decides.
+//!
+//! Two formats, told apart by the first line that says something: the rules described in the firewall's README,
+//! one a line ([`parse`]), or ClassBench filters, whose lines begin with `@`.
+
+mod classbench;
+mod grammar;
+mod header;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use header::{Header, HeaderMatcher, parse_trace};
+
+use std::fmt;
+use std::path::Path;
+
+/// Rules of one file, with all they stand for written out, are at most this many.
+pub const MAX_TERMS: usize = 1 << 20;
+/// A rule file is at most this many bytes long.
+pub const MAX_BYTES: u64 = 256 << 20;
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// It goes on.
+    Allow,
+    /// It is dropped.
+    Deny,
+}
+
+/// In which of the two formats rules were written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// Lines that begin with `allow` or `deny`.
+    Braid,
+    /// Lines that begin with `@`. They have no action: whoever uses them supplies it.
+    ClassBench,
+}
+
+/// A line of a rule file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// Its line in the file, from 1.
+    pub line: u32,
+    /// What becomes of the packets that match; `None` in ClassBench files.
+    pub action: Option<Action>,
+    /// As it was written, spaces at both ends removed.
+    pub text: String,
+    /// What it matches: packets that match any of these.
+    pub terms: Vec<tables::classifier::Rule>,
+}
+
+/// Rules in order; the first that matches decides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleSet {
+    /// How they were written.
+    pub format: Format,
+    /// The rules; a rule's number is its place here.
+    pub rules: Vec<Rule>,
+}
+
+/// What is wrong with a rule file, where, and what would be right.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct RulesError {
+    /// Line, from 1; 0 when the file could not be read at all.
+    pub line: u32,
+    /// Column, from 1, counted in characters.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for RulesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "{}:{}: ", self.line, self.column)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl RulesError {
+    fn at(line: u32, column: u32, message: impl Into<String>, help: impl Into<String>) -> Self {
+        RulesError { line, column, message: message.into(), help: Some(help.into()) }
+    }
+
+    fn of_file(message: String) -> Self {
+        RulesError { line: 0, column: 0, message, help: None }
+    }
+}
+
+/// Reads a line, given its number; `None` when it is empty or only a comment.
+type ParseLine = fn(u32, &str) -> Result<Option<Rule>, RulesError>;
+
+/// Parses the text of a rule file, in either format.
+///
+/// # Errors
+/// The first line that is no rule.
+pub fn parse(text: &str) -> Result<RuleSet, RulesError> {
+    let lines = || (1u32..).zip(text.lines());
+    let says_something = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let first = text.lines().map(str::trim).find(says_something);
+    let (format, rule): (Format, ParseLine) = if first.is_some_and(|line| line.starts_with('@')) {
+        (Format::ClassBench, classbench::rule)
+    } else {
+        (Format::Braid, grammar::rule)
+    };
+    let (mut rules, mut terms) = (Vec::new(), 0);
+    for (number, line) in lines() {
+        let Some(rule) = rule(number, line)? else { continue };
+        terms += rule.terms.len();
+        if terms > MAX_TERMS {
+            let message = format!("the lists of the rules up to here stand for more than {MAX_TERMS} rules");
+            return Err(RulesError::at(number, 1, message, "split the rules over several firewalls"));
+        }
+        rules.push(rule);
+    }
+    Ok(RuleSet { format, rules })
+}
+
+/// Reads a rule file, in either format.
+///
+/// # Errors
+/// A file that cannot be read (with line 0), or the first line that is no rule.
+pub fn parse_file(path: &Path) -> Result<RuleSet, RulesError> {
+    let shown = path.display();
+    let size =
+        std::fs::metadata(path).map_err(|e| RulesError::of_file(format!("cannot read {shown}: {e}")))?.len();
+    if size > MAX_BYTES {
+        return Err(RulesError::of_file(format!(
+            "{shown} has {size} bytes; a rule file has at most {MAX_BYTES}"
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(|e| RulesError::of_file(format!("cannot read {shown}: {e}")))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text),
+        Err(e) => {
+            let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
+            let column = 1 + valid.iter().rev().take_while(|&&byte| byte != b'\n').count();
+            let (line, column) = (u32::try_from(line), u32::try_from(column));
+            let (line, column) = (line.unwrap_or(u32::MAX), column.unwrap_or(u32::MAX));
+            Err(RulesError::at(line, column, "not text", "a rule file is written in UTF-8"))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Network functions: one folder each, one line each in [`registry`].
+#![forbid(unsafe_code)]
+
+pub mod firewall;
+pub mod l2fwd;
+pub mod mac_swap;
+pub mod monitor;
+mod roster;
+mod span;
+
+pub use span::Span;
+
+use engine::{CommandError, Registry};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Every kind of NF that is here.
+pub fn registry() -> Registry {
+    Registry::new()
+        .with::<mac_swap::MacSwap>()
+        .with::<l2fwd::L2Fwd>()
+        .with::<firewall::Firewall>()
+        .with::<monitor::Monitor>()
+}
+
+/// The arguments of a command; none at all are as good as an empty object.
+fn arguments<T: for<'de> Deserialize<'de>>(arguments: &Value) -> Result<T, CommandError> {
+    let empty = Value::Object(serde_json::Map::new());
+    let given = if arguments.is_null() { &empty } else { arguments };
+    T::deserialize(given).map_err(|error| CommandError::Arguments(error.to_string()))
+}

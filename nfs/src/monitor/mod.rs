@@ -1,0 +1,229 @@
+//! Keeps account of flows: packets, bytes, TCP flags, first and last seen, both directions.
+
+mod accounts;
+mod commands;
+mod config;
+mod flow;
+mod fragments;
+mod ledger;
+mod record;
+mod report;
+mod spool;
+mod state;
+#[cfg(test)]
+mod tests;
+mod top;
+
+pub use config::{Config, Plan};
+
+use accounts::Accounts;
+use engine::{
+    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Record, Site, State,
+    StateKind, WorkerSite,
+};
+use record::Ended;
+use serde_json::Value;
+use spool::Outlet;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use top::Top;
+use wire::protocol::ip;
+use wire::{Field, Fields, FlowKey};
+
+/// Flows that may expire per tick.
+const PER_TICK: usize = 256;
+
+const COUNTERS: [&str; 15] = [
+    "tcp",
+    "udp",
+    "icmp",
+    "icmp6",
+    "sctp",
+    "other_ip",
+    "arp",
+    "not_ip",
+    "malformed",
+    "headless",
+    "flows_opened",
+    "flows_reopened",
+    "flows_expired",
+    "flows_evicted",
+    "flows_lost",
+];
+/// Protocols with a counter, in the order of [`COUNTERS`]; all others are the one after them.
+const COUNTED: [u8; 5] = [ip::TCP, ip::UDP, ip::ICMP, ip::ICMPV6, ip::SCTP];
+
+/// So many of [`COUNTERS`] are totals by protocol.
+const OF_PROTOCOLS: usize = COUNTED.len() + 1;
+
+/// The NF, on one worker.
+pub struct Monitor {
+    plan: Arc<Plan>,
+    worker: WorkerSite,
+    accounts: Accounts,
+    outlet: Outlet,
+    top: Top,
+    /// What of the accounts the counters tell already.
+    published: [u64; COUNTERS.len()],
+}
+
+impl Monitor {
+    /// Brings the counters up to date.
+    fn publish(&mut self, cx: &mut Cx<'_>) {
+        let counted = COUNTED.map(|protocol| self.accounts.protocols[usize::from(protocol)].packets);
+        let other = self.accounts.ip_packets - counted.iter().sum::<u64>();
+        let (apart, turnover) = (self.accounts.apart, self.accounts.turnover());
+        let now = [
+            counted[0],
+            counted[1],
+            counted[2],
+            counted[3],
+            counted[4],
+            other,
+            apart.arp,
+            apart.not_ip,
+            apart.malformed,
+            apart.headless,
+            turnover.opened,
+            turnover.reopened,
+            turnover.expired,
+            turnover.evicted,
+            self.outlet.lost,
+        ];
+        for (i, (now, published)) in now.into_iter().zip(&mut self.published).enumerate() {
+            if now != *published {
+                cx.count(i, now - *published);
+                *published = now;
+            }
+        }
+    }
+}
+
+impl Nf for Monitor {
+    fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
+        let now = cx.now();
+        for i in 0..burst.len() {
+            let headers = burst.headers(i);
+            self.accounts.stage(&headers, burst.bytes(i), now);
+        }
+        self.accounts.settle(now, &mut self.outlet);
+        self.publish(cx);
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.accounts.expire(cx.now(), PER_TICK, &mut self.outlet);
+        self.top.sweep(&self.accounts);
+        self.publish(cx);
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
+        let Ok(old) = (old as Box<dyn Any>).downcast::<Monitor>() else { return };
+        self.plan.inherit(&old.plan);
+        let shape = |monitor: &Monitor| (monitor.plan.capacity, monitor.plan.idle_nanos, monitor.worker.seed);
+        if shape(self) == shape(&old) {
+            (self.accounts, self.top, self.published) = (old.accounts, old.top, old.published);
+        } else {
+            for (key, flow) in old.accounts.all() {
+                self.accounts.take_in(key, &flow, &mut self.outlet);
+            }
+        }
+    }
+
+    fn split(&mut self, owner: &dyn Fn(&FlowKey) -> usize) -> Vec<(usize, Part)> {
+        let mut parts: BTreeMap<usize, Vec<Ended>> = BTreeMap::new();
+        for (key, flow) in self.accounts.all() {
+            let worker = owner(&key);
+            if worker != self.worker.index {
+                self.accounts.remove(&key);
+                parts.entry(worker).or_default().push(Ended { key, flow });
+            }
+        }
+        parts.into_iter().map(|(worker, flows)| (worker, Box::new(flows) as Part)).collect()
+    }
+
+    fn join(&mut self, part: Part) {
+        if let Ok(flows) = part.downcast::<Vec<Ended>>() {
+            for Ended { key, flow } in *flows {
+                self.accounts.take_in(key, &flow, &mut self.outlet);
+            }
+        }
+    }
+
+    fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
+        self.answer(name, arguments)
+    }
+}
+
+impl Kind for Monitor {
+    const NAME: &'static str = "monitor";
+    const SUMMARY: &'static str =
+        "keeps account of flows: packets, bytes, TCP flags, first and last seen; top talkers, protocols";
+    const COUNTERS: &'static [&'static str] = &COUNTERS;
+    const COMMANDS: &'static [Command] = commands::COMMANDS;
+    const EXAMPLE: &'static str = "capacity = 65536\nidle_timeout = \"10m\"\n";
+
+    type Config = Config;
+    type Plan = Plan;
+
+    fn prepare(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
+        Plan::new(config, site)
+    }
+
+    fn effects(_plan: &Plan) -> Effects {
+        Effects { reads: READS, state: StateKind::Report, affinity: Affinity::Flow, ..Effects::NONE }
+    }
+
+    fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
+        Monitor {
+            plan: Arc::clone(plan),
+            worker: *worker,
+            accounts: Accounts::new(plan.capacity, plan.idle_nanos, worker.seed),
+            outlet: plan.outlet(),
+            top: Top::new(),
+            published: [0; COUNTERS.len()],
+        }
+    }
+
+    fn finish(plan: &Plan, records: &[Record]) -> Result<(), ConfigError> {
+        let Some(file) = &plan.flows else { return Ok(()) };
+        let failed =
+            |what: &str| ConfigError::at("flows", format!("cannot write {}: {what}", file.display()));
+        let mut flows = Vec::with_capacity(records.len());
+        for spool in plan.spools() {
+            flows.extend(spool.collect().map_err(|error| failed(&error.to_string()))?);
+        }
+        for record in records {
+            flows.push(state::parse(record).map_err(|error| failed(&error.to_string()))?);
+        }
+        report::write(file, &flows).map_err(|error| failed(&error.to_string()))
+    }
+}
+
+/// All that its accounts, and whether a packet is well-formed enough to be in them, depend on.
+const READS: Fields = Fields::of(&[
+    Field::EtherType,
+    Field::Vlan,
+    Field::IpVersion,
+    Field::IpSrc,
+    Field::IpDst,
+    Field::IpId,
+    Field::IpFragment,
+    Field::IpProto,
+    Field::IpLength,
+    Field::IpOptions,
+    Field::Sport,
+    Field::Dport,
+    Field::L4Length,
+    Field::TcpSeq,
+    Field::TcpAck,
+    Field::TcpFlags,
+    Field::TcpOptions,
+    Field::IcmpType,
+    Field::IcmpRest,
+    Field::Length,
+]);
