@@ -1,0 +1,123 @@
+//! The client's end of the control socket.
+
+use crate::socket::{RpcError, server_peer};
+use serde_json::{Value, json};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// A connection to a running engine.
+pub struct Client {
+    stream: UnixStream,
+    input: BufReader<UnixStream>,
+    next: u64,
+}
+
+/// Why a call did not bring a result.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "no engine listens at {0}: start one with 'braid run FILE.toml', or name its socket with --socket"
+    )]
+    NobodyThere(String),
+    /// Somebody else listens.
+    #[error("the socket {0} is served by another user's process (user id {1})")]
+    Stranger(String, u32),
+    /// The connection failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The socket.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The engine hung up.
+    #[error("the engine closed the connection")]
+    Closed,
+    /// The engine says no.
+    #[error("{0}")]
+    Refused(RpcError),
+    /// The answer is no JSON-RPC.
+    #[error("not a JSON-RPC answer: {0}")]
+    Garbled(String),
+}
+
+/// For the engine to answer; `config.apply` may have many files to read.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Client {
+    /// Connects to the socket at `path`.
+    ///
+    /// # Errors
+    /// Nobody listens there, or a stranger does: neither root nor the same user.
+    pub fn connect(path: &Path) -> Result<Client, ClientError> {
+        let name = path.display().to_string();
+        let failed = |source: io::Error| match source.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NobodyThere(name.clone()),
+            _ => ClientError::Io { path: name.clone(), source },
+        };
+        let stream = UnixStream::connect(path).map_err(failed)?;
+        let own = rustix::process::geteuid();
+        match server_peer(&stream) {
+            Some((user, _)) if user == own.as_raw() || user == 0 || own.is_root() => {}
+            peer => return Err(ClientError::Stranger(name, peer.map_or(u32::MAX, |(user, _)| user))),
+        }
+        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        let input = BufReader::new(stream.try_clone().map_err(failed)?);
+        Ok(Client { stream, input, next: 1 })
+    }
+
+    /// Calls a method and waits for its result.
+    ///
+    /// # Errors
+    /// What the engine refuses, and what goes wrong on the way.
+    pub fn call(&mut self, method: &str, params: &Value) -> Result<Value, ClientError> {
+        let id = self.next;
+        self.next += 1;
+        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let sent = writeln!(self.stream, "{request}");
+        loop {
+            // The engine may have said why before it hung up.
+            let mut answer = match (self.message(), &sent) {
+                (Ok(answer), _) => answer,
+                (Err(_), Err(error)) if error.kind() == ErrorKind::BrokenPipe => {
+                    return Err(ClientError::Closed);
+                }
+                (Err(error), _) => return Err(error),
+            };
+            if let Some(error) = answer.get_mut("error").map(Value::take) {
+                let garbled = |_| ClientError::Garbled(answer.to_string());
+                return Err(ClientError::Refused(serde_json::from_value(error).map_err(garbled)?));
+            }
+            if answer.get("id") == Some(&json!(id)) {
+                return answer.get_mut("result").map(Value::take).ok_or(ClientError::Closed);
+            }
+        }
+    }
+
+    /// Waits for the next notification, for ever.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub fn notification(&mut self) -> Result<Value, ClientError> {
+        self.stream.set_read_timeout(None).map_err(|_| ClientError::Closed)?;
+        loop {
+            let message = self.message()?;
+            if message.get("method").is_some() {
+                return Ok(message);
+            }
+        }
+    }
+
+    fn message(&mut self) -> Result<Value, ClientError> {
+        let mut line = String::new();
+        match self.input.read_line(&mut line) {
+            Ok(0) => Err(ClientError::Closed),
+            Ok(_) => serde_json::from_str(&line).map_err(|error| ClientError::Garbled(error.to_string())),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(ClientError::Closed),
+            Err(source) => Err(ClientError::Io { path: "control socket".to_owned(), source }),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The configuration file: read, checked in full, remembered, compared.
+//!
+//! ```toml
+//! [ports.lan]
+//! device = "net_pcap0,rx_pcap=in.pcap"
+//! [ports.wan]
+//! device = "0000:3b:00.0"
+//!
+//! [nf.edge]
+//! kind = "firewall"
+//! rules = "edge.rules"
+//!
+//! [[chain]]
+//! name = "egress"
+//! from = "lan"
+//! match = "ip.dst in 10.0.0.0/8 and tcp"
+//! path = ["edge"]
+//! to = "wan"
+//! ```
+
+pub mod buffers;
+mod chain;
+mod diagnostic;
+mod diff;
+mod nearest;
+mod nf;
+mod plan;
+mod port;
+mod references;
+mod section;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use chain::ChainConfig;
+pub use diagnostic::{ConfigErrors, Diagnostic, Severity, line_column};
+pub use diff::{Change, ChangeKind, diff};
+pub(crate) use nearest::advice as nearest_name;
+pub use nf::NfConfig;
+pub use plan::Replay;
+pub use port::{PortConfig, PortDevice};
+pub use settings::{EngineSettings, SocketChoice};
+
+use engine::Registry;
+use section::Section;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// Longest configuration that is read, in bytes.
+pub const MAX_TEXT: usize = 16 << 20;
+
+/// A configuration that was read and whose names all lead somewhere. It remembers its text.
+#[derive(Clone)]
+pub struct Config {
+    text: String,
+    file: String,
+    folder: PathBuf,
+    /// What holds for the whole engine.
+    pub engine: EngineSettings,
+    /// The ports, in the order of the file.
+    pub ports: Vec<PortConfig>,
+    /// The NFs, in the order of the file.
+    pub nfs: Vec<NfConfig>,
+    /// The chains, in the order of the file.
+    pub chains: Vec<ChainConfig>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// What a configuration is read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To run as it stands.
+    Run,
+    /// To take a chain out of it: what is behind the ports does not matter.
+    Replay,
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it start from its folder.
+    ///
+    /// # Errors
+    /// All that is wrong, each with its place and what would be right; a file that cannot be read is an error
+    /// at its beginning.
+    pub fn read(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::read_for(path, registry, Purpose::Run)
+    }
+
+    /// Reads a file for [`Config::replay`]: the captures of its ports need not be there, as others take their
+    /// place.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn read_for_replay(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::read_for(path, registry, Purpose::Replay)
+    }
+
+    fn read_for(path: &Path, registry: &Registry, purpose: Purpose) -> Result<Config, ConfigErrors> {
+        let file = path.display().to_string();
+        let text = std::fs::metadata(path)
+            .and_then(|found| {
+                if found.len() > MAX_TEXT as u64 {
+                    return Err(std::io::Error::other("it is longer than 16 MiB"));
+                }
+                std::fs::read_to_string(path)
+            })
+            .map_err(|error| ConfigErrors {
+                file: file.clone(),
+                text: String::new(),
+                diagnostics: vec![Diagnostic::error(0..0, format!("cannot read the configuration: {error}"))],
+            })?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        Config::parse_for(&text, &file, &folder, registry, purpose)
+    }
+
+    /// Reads a text. `file` is its name in messages; relative paths in it start from `folder`.
+    ///
+    /// # Errors
+    /// All that is wrong, each with its place and what would be right.
+    pub fn parse(text: &str, file: &str, folder: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
+        Config::parse_for(text, file, folder, registry, Purpose::Run)
+    }
+
+    fn parse_for(
+        text: &str,
+        file: &str,
+        folder: &Path,
+        registry: &Registry,
+        purpose: Purpose,
+    ) -> Result<Config, ConfigErrors> {
+        let (root, syntax) = DeTable::parse_recoverable(text);
+        let mut diagnostics: Vec<Diagnostic> = syntax
+            .iter()
+            .map(|error| {
+                let message = error.message().lines().collect::<Vec<_>>().join("; ");
+                Diagnostic::error(error.span().unwrap_or(0..0), format!("not TOML: {message}"))
+            })
+            .collect();
+        let mut config = Config {
+            text: text.to_owned(),
+            file: file.to_owned(),
+            folder: folder.to_owned(),
+            engine: EngineSettings::default(),
+            ports: Vec::new(),
+            nfs: Vec::new(),
+            chains: Vec::new(),
+            warnings: Vec::new(),
+        };
+        // What a broken file seems to say beyond its syntax would only confuse.
+        if diagnostics.is_empty() {
+            let complete = config.read_sections(root.get_ref(), registry, &mut diagnostics);
+            references::check(&config, &complete, purpose, &mut diagnostics);
+            if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+                // The NFs' own files are looked into all the same, to say everything at once.
+                diagnostics.extend(config.prepare_all().1);
+            }
+        }
+        config.settle(diagnostics)
+    }
+
+    /// Sorts findings; errors refuse the configuration, warnings stay with it.
+    fn settle(mut self, mut diagnostics: Vec<Diagnostic>) -> Result<Config, ConfigErrors> {
+        diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
+        diagnostics.dedup();
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            return Err(self.errors(diagnostics));
+        }
+        self.warnings = diagnostics;
+        Ok(self)
+    }
+
+    fn errors(&self, mut diagnostics: Vec<Diagnostic>) -> ConfigErrors {
+        diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
+        ConfigErrors { file: self.file.clone(), text: self.text.clone(), diagnostics }
+    }
+
+    /// The text that it was read from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The file's name, as in messages.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The folder that relative paths start from.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What works, though probably not as meant.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Reads all tables into `self`; says which names were there, also of tables that could not be used.
+    fn read_sections(
+        &mut self,
+        root: &DeTable<'_>,
+        registry: &Registry,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> references::Names {
+        let mut names = references::Names::default();
+        let mut top = Section::new("the configuration".to_owned(), 0..0, root, diagnostics);
+        let engine = top.value("engine");
+        let ports = top.value("ports");
+        let nfs = top.value("nf");
+        let chains = top.value("chain");
+        top.finish();
+
+        if let Some((value, table)) = engine.and_then(|value| table_of("engine", value, diagnostics)) {
+            let section = Section::new("[engine]".to_owned(), value, table, diagnostics);
+            self.engine = settings::read(section, &self.folder);
+        }
+        for (name, span, value) in entries("ports", ports, diagnostics) {
+            names.ports.push(name.clone());
+            check_name("port", &name, &span, diagnostics);
+            let Some((_, table)) = table_of(&format!("ports.{name}"), value, diagnostics) else { continue };
+            let section = Section::new(format!("[ports.{name}]"), span.clone(), table, diagnostics);
+            self.ports.extend(port::read(section, &name, span, &self.folder));
+        }
+        for (name, span, value) in entries("nf", nfs, diagnostics) {
+            names.nfs.push(name.clone());
+            check_name("NF", &name, &span, diagnostics);
+            let Some((_, table)) = table_of(&format!("nf.{name}"), value, diagnostics) else { continue };
+            self.nfs.extend(nf::read(&name, span, value, table, registry, diagnostics));
+        }
+        match chains.map(|value| (value.span(), value.get_ref())) {
+            None => {}
+            Some((_, DeValue::Array(array))) => {
+                names.chains = array.len();
+                for value in array.iter() {
+                    let Some((span, table)) = table_of("chain", value, diagnostics) else { continue };
+                    let section = Section::new("[[chain]]".to_owned(), span, table, diagnostics);
+                    self.chains.extend(chain::read(section, &self.text));
+                }
+            }
+            Some((span, _)) => {
+                names.chains = 1;
+                diagnostics.push(
+                    Diagnostic::error(span, "'chain' is not a list of chains")
+                        .help("write [[chain]], with two brackets, above each chain"),
+                );
+            }
+        }
+        names
+    }
+}
+
+/// A value that has to be a table, with its place.
+fn table_of<'a, 'i>(
+    name: &str,
+    value: &'a toml::Spanned<DeValue<'i>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<(std::ops::Range<usize>, &'a DeTable<'i>)> {
+    let table = value.get_ref().as_table();
+    if table.is_none() {
+        let message = format!("'{name}' is {}, not a table", section::type_of(value));
+        diagnostics
+            .push(Diagnostic::error(value.span(), message).help(format!("write [{name}] above its keys")));
+    }
+    table.map(|table| (value.span(), table))
+}
+
+/// The named tables of `[ports.…]` or `[nf.…]`, in the order of the file.
+fn entries<'a, 'i>(
+    group: &str,
+    value: Option<&'a toml::Spanned<DeValue<'i>>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<(String, std::ops::Range<usize>, &'a toml::Spanned<DeValue<'i>>)> {
+    let Some((_, table)) = value.and_then(|value| table_of(group, value, diagnostics)) else {
+        return Vec::new();
+    };
+    let mut entries: Vec<_> =
+        table.iter().map(|(key, value)| (key.get_ref().to_string(), key.span(), value)).collect();
+    entries.sort_by_key(|(_, span, _)| span.start);
+    entries
+}
+
+/// Names stand in reports as `<name>.<reason>`, so they are plain words.
+fn check_name(what: &str, name: &str, span: &std::ops::Range<usize>, diagnostics: &mut Vec<Diagnostic>) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        diagnostics.push(
+            Diagnostic::error(span.clone(), format!("'{name}' is no name for a {what}"))
+                .help("use up to 64 letters, digits, '-' and '_'"),
+        );
+    }
+}

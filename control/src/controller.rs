@@ -1,0 +1,257 @@
+//! Changes a running engine from one configuration to the next, and back when nobody confirms.
+
+use crate::config::{Change, Config, ConfigErrors, diff};
+use crate::handle::{EngineHandle, HandleError, Notice};
+use crate::socket::events::Hub;
+use engine::{Plan, Registry};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The one place where a running engine is changed from.
+pub struct Controller {
+    engine: Arc<dyn EngineHandle>,
+    registry: Registry,
+    current: Mutex<Current>,
+    /// Held while a configuration is prepared and applied, so that changes come one after the other.
+    applying: Mutex<()>,
+    confirmed: Condvar,
+    stop: AtomicBool,
+    stopping: Condvar,
+    stop_lock: Mutex<()>,
+    /// Who is told of events.
+    pub hub: Hub,
+}
+
+/// What runs now.
+#[derive(Clone)]
+pub struct Current {
+    /// The configuration.
+    pub config: Config,
+    /// The plan made of it.
+    pub plan: Plan,
+    /// Counts the plans that ran; the first is 1.
+    pub generation: u64,
+    /// A change that waits to be confirmed.
+    pub pending: Option<Pending>,
+}
+
+/// A change that is undone unless it is confirmed.
+#[derive(Clone)]
+pub struct Pending {
+    /// What ran before.
+    config: Config,
+    plan: Plan,
+    /// When it is undone.
+    pub deadline: Instant,
+}
+
+/// What a change did, or would do.
+#[derive(Clone, Debug)]
+pub struct AppliedChange {
+    /// The differences.
+    pub changes: Vec<Change>,
+    /// The generation that runs now.
+    pub generation: u64,
+    /// The longest that a worker paused for it; `None`: nothing was applied.
+    pub pause: Option<Duration>,
+}
+
+/// Why a change was not made. The old configuration runs on.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The new configuration has errors.
+    #[error("the configuration has errors:\n{0}")]
+    Config(Box<ConfigErrors>),
+    /// It changes what cannot be changed while running.
+    #[error("{} cannot change while the engine runs: restart it", .0.join(", "))]
+    Restart(Vec<String>),
+    /// An earlier change waits for its confirmation.
+    #[error("an earlier change waits to be confirmed, for {} more s", .0.as_secs())]
+    Unconfirmed(Duration),
+    /// There is nothing to confirm.
+    #[error("no change waits to be confirmed; it may have been rolled back already")]
+    NothingToConfirm,
+    /// The engine refused.
+    #[error("the engine keeps its old plan: {0}")]
+    Engine(HandleError),
+}
+
+impl Controller {
+    /// For an engine that runs `plan`, made of `config`.
+    pub fn new(engine: Arc<dyn EngineHandle>, registry: Registry, config: Config, plan: Plan) -> Arc<Self> {
+        Arc::new(Controller {
+            engine,
+            registry,
+            current: Mutex::new(Current { config, plan, generation: 1, pending: None }),
+            applying: Mutex::new(()),
+            confirmed: Condvar::new(),
+            stop: AtomicBool::new(false),
+            stopping: Condvar::new(),
+            stop_lock: Mutex::new(()),
+            hub: Hub::default(),
+        })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &dyn EngineHandle {
+        self.engine.as_ref()
+    }
+
+    /// All kinds of NF.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What runs now.
+    pub fn current(&self) -> Current {
+        self.lock().clone()
+    }
+
+    /// What would change, with all that can be checked without the engine. Relative paths start from the
+    /// running configuration's folder.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub fn preview(&self, text: &str) -> Result<AppliedChange, ApplyError> {
+        let current = self.current();
+        let (config, _) = self.prepare(text, &current)?;
+        let changes = diff(&current.config, &config);
+        Ok(AppliedChange { changes, generation: current.generation, pause: None })
+    }
+
+    /// Makes `text` the running configuration, all of it or nothing. With `confirm` it is undone after that
+    /// time unless [`Controller::confirm`] is called.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or what the engine refused.
+    pub fn apply(
+        self: &Arc<Self>,
+        text: &str,
+        confirm: Option<Duration>,
+    ) -> Result<AppliedChange, ApplyError> {
+        let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current();
+        if let Some(pending) = &current.pending {
+            return Err(ApplyError::Unconfirmed(pending.deadline.saturating_duration_since(Instant::now())));
+        }
+        let (config, plan) = self.prepare(text, &current)?;
+        let changes = diff(&current.config, &config);
+        let fixed: Vec<String> =
+            changes.iter().filter(|change| change.needs_restart).map(|change| change.path.clone()).collect();
+        if !fixed.is_empty() {
+            return Err(ApplyError::Restart(fixed));
+        }
+        let applied = self.engine.apply(plan.clone()).map_err(ApplyError::Engine)?;
+        let mut now = self.lock();
+        now.config = config;
+        now.plan = plan;
+        now.generation = applied.generation;
+        if let Some(wait) = confirm {
+            let deadline = Instant::now() + wait;
+            now.pending = Some(Pending { config: current.config, plan: current.plan, deadline });
+            let controller = Arc::clone(self);
+            let generation = applied.generation;
+            std::thread::spawn(move || controller.roll_back_at(deadline, generation));
+        }
+        drop(now);
+        self.tell("config_applied", applied.generation, None);
+        Ok(AppliedChange { changes, generation: applied.generation, pause: Some(applied.pause) })
+    }
+
+    /// Keeps the change that waits.
+    ///
+    /// # Errors
+    /// [`ApplyError::NothingToConfirm`].
+    pub fn confirm(&self) -> Result<u64, ApplyError> {
+        // A roll-back that has begun holds the turn: what it undoes cannot be confirmed any more.
+        let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.lock();
+        current.pending.take().ok_or(ApplyError::NothingToConfirm)?;
+        self.confirmed.notify_all();
+        Ok(current.generation)
+    }
+
+    fn prepare(&self, text: &str, current: &Current) -> Result<(Config, Plan), ApplyError> {
+        let refuse = |errors| ApplyError::Config(Box::new(errors));
+        let running = &current.config;
+        let config = Config::parse(text, running.file(), running.folder(), &self.registry).map_err(refuse)?;
+        let (plan, _) = config.plan().map_err(refuse)?;
+        Ok((config, plan))
+    }
+
+    /// Waits until the change is confirmed, or undoes it. The plan that ran before was kept prepared, so files
+    /// that changed in between do no harm.
+    fn roll_back_at(&self, deadline: Instant, generation: u64) {
+        let waits = |current: &Current| current.pending.is_some() && current.generation == generation;
+        let mut current = self.lock();
+        while waits(&current) && !self.stop_requested() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let slice = left.min(Duration::from_millis(200));
+            current = self.confirmed.wait_timeout(current, slice).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(current);
+        let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current();
+        if !waits(&before) || self.stop_requested() {
+            return;
+        }
+        let Some(pending) = before.pending else { return };
+        match self.engine.apply(pending.plan.clone()) {
+            Ok(applied) => {
+                let mut current = self.lock();
+                current.config = pending.config;
+                current.plan = pending.plan;
+                current.generation = applied.generation;
+                current.pending = None;
+                drop(current);
+                tracing::warn!("nobody confirmed the change: rolled back");
+                self.tell("config_rolled_back", applied.generation, None);
+            }
+            Err(error) => {
+                self.lock().pending = None;
+                tracing::error!("roll-back failed, the unconfirmed configuration runs on: {error}");
+                self.tell("config_roll_back_failed", generation, Some(error.to_string()));
+            }
+        }
+    }
+
+    /// Asks for a graceful stop; [`Controller::wait_for_stop`] returns.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        let _lock = self.stop_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stopping.notify_all();
+    }
+
+    /// Whether a stop was asked for.
+    pub fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Waits for a request to stop, at most so long. Returns whether there was one.
+    pub fn wait_for_stop(&self, at_most: Duration) -> bool {
+        let lock = self.stop_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = |_: &mut ()| !self.stop_requested();
+        drop(self.stopping.wait_timeout_while(lock, at_most, wait).unwrap_or_else(PoisonError::into_inner));
+        self.stop_requested()
+    }
+
+    fn tell(&self, name: &str, value: u64, detail: Option<String>) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.hub.publish(&Notice {
+            time,
+            source: "control".to_owned(),
+            name: name.to_owned(),
+            value,
+            detail,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

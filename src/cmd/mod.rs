@@ -1,0 +1,12 @@
+//! The subcommands, a file each, and what they share: how failures are shown, how output is written.
+
+pub mod check;
+pub mod ctl;
+mod failure;
+pub mod nfs;
+pub mod replay;
+pub mod rules;
+pub mod run;
+mod session;
+
+pub use failure::{Failure, Outcome, print, show_warnings};

@@ -1,0 +1,78 @@
+//! `braid run FILE.toml [--duration 10s] [--json]`
+
+use super::{Failure, Outcome, session, show_warnings};
+use control::config::SocketChoice;
+use control::socket::{self, Limits, Server};
+use control::{Config, Controller, EngineHandle, signals};
+use engine::Registry;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Arguments of `braid run`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration
+    file: PathBuf,
+    /// Stop after this time: 10s, 2m
+    #[arg(long, value_parser = control::duration::parse)]
+    duration: Option<Duration>,
+    /// Print one JSON object at the end instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs until a signal, the duration, `engine.stop`, or the end of all capture sources.
+pub fn run(args: &Args, registry: &Registry) -> Outcome {
+    let config = Config::read(&args.file, registry).map_err(Failure::config)?;
+    let (plan, more) = config.plan().map_err(Failure::config)?;
+    show_warnings(config.warnings(), &config);
+    show_warnings(&more, &config);
+
+    let choice = config.engine.socket.clone();
+    // Before DPDK comes up, which may choose another runtime folder for itself.
+    let default_path = socket::default_path();
+    let stop = signals::stop_flag()?;
+    let engine = session::start(&config, &plan, config.engine.hugepages)?;
+    let handle: Arc<dyn EngineHandle> = Arc::<engine::Engine>::clone(&engine);
+    let controller = Controller::new(handle, registry.clone(), config, plan);
+    let server = match serve(&choice, default_path, &controller) {
+        Ok(server) => server,
+        Err(error) => {
+            engine.stop()?;
+            return Err(error);
+        }
+    };
+    let begun = Instant::now();
+    session::wait(&engine, &stop, |look| {
+        controller.wait_for_stop(look) || args.duration.is_some_and(|duration| begun.elapsed() >= duration)
+    });
+    // A change that waits for its confirmation stays as it is.
+    controller.request_stop();
+    let snapshot = engine.stop()?;
+    drop(server);
+    session::report(&snapshot, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the control socket. One that the configuration names has to be there; without the default one a run
+/// goes on, as when several engines run.
+fn serve(
+    choice: &SocketChoice,
+    default_path: PathBuf,
+    controller: &Arc<Controller>,
+) -> Result<Option<Server>, Failure> {
+    let start = |path| Server::start(path, Arc::clone(controller), Limits::default());
+    match choice {
+        SocketChoice::Off => Ok(None),
+        SocketChoice::Path(path) => Ok(Some(start(path)?)),
+        SocketChoice::Default => match start(&default_path) {
+            Ok(server) => Ok(Some(server)),
+            Err(error) => {
+                eprintln!("braid: no control socket: {error}");
+                Ok(None)
+            }
+        },
+    }
+}

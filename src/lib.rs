@@ -1,0 +1,67 @@
+//! The `braid` program, as a library: `braid::main(nfs::registry())` is the whole binary. Another binary passes
+//! its own network functions too:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     braid::main(nfs::registry())
+//! }
+//! ```
+#![forbid(unsafe_code)]
+
+mod cmd;
+mod report;
+
+use clap::{Parser, Subcommand};
+use engine::Registry;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A userspace packet-processing dataplane: network functions as zero-copy stages on DPDK.
+#[derive(Parser)]
+#[command(name = "braid", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a configuration until a signal, the duration, or the end of all capture sources
+    Run(cmd::run::Args),
+    /// Play a capture through one chain into another capture; the same input gives the same output
+    Replay(cmd::replay::Args),
+    /// Check a rule file, and say which rule each header of a trace matches first
+    Rules(cmd::rules::Args),
+    /// Check a configuration without running it
+    Check(cmd::check::Args),
+    /// Call a method of a running engine; without a method, list them
+    Ctl(cmd::ctl::Args),
+    /// List the kinds of network function, or describe one
+    Nfs(cmd::nfs::Args),
+}
+
+/// Runs the program with the kinds of NF in `registry`; the arguments are the process's.
+pub fn main(registry: Registry) -> ExitCode {
+    let filter = EnvFilter::try_from_env("BRAID_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that another part of the process has set up already stays.
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+    // The workers' cores are chosen from what the process may use, before any thread restricts itself.
+    control::cores::allowed();
+    let result = match Cli::parse().command {
+        Command::Run(args) => cmd::run::run(&args, &registry),
+        Command::Replay(args) => cmd::replay::run(&args, &registry),
+        Command::Rules(args) => cmd::rules::run(&args),
+        Command::Check(args) => cmd::check::run(&args, &registry),
+        Command::Ctl(args) => cmd::ctl::run(&args, &registry),
+        Command::Nfs(args) => cmd::nfs::run(&args, &registry),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.show();
+            ExitCode::FAILURE
+        }
+    }
+}
