@@ -252,7 +252,7 @@ impl Inner {
 
         // What is no longer needed goes only now that packets flow again.
         dismissed.into_iter().for_each(Hand::dismiss);
-        drop(unwanted);
+        ending::finish_removed(&self.plan.nfs, &plan.nfs, unwanted);
         drop(loose);
         self.ports.retain(|name, _| plan.ports.iter().any(|port| port.name == *name));
         for port in &plan.ports {

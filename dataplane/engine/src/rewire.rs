@@ -29,6 +29,9 @@ type Rings = Vec<Vec<Option<(RingOut, RingReceiver)>>>;
 /// Instances by worker and NF.
 type Instances = Vec<Vec<Box<dyn Nf>>>;
 
+/// Instances that nobody took over, with their NF's number in the old layout.
+pub(crate) type Orphans = Vec<(usize, Box<dyn Nf>)>;
+
 /// Everything of the next generation that could have failed to be had.
 pub(crate) struct NextGraphs {
     layout: Arc<Layout>,
@@ -76,13 +79,14 @@ impl NextGraphs {
     }
 
     /// Builds the workers' graphs, taking over what the old ones have. `ports` are the open ports of the plan,
-    /// in its order, with their loose queues. Returns the graphs and the old instances that nobody wants.
+    /// in its order, with their loose queues. Returns the graphs, and the old instances that nobody took over, by
+    /// NF of the old layout.
     pub(crate) fn build(
         self,
         old: Vec<Box<Graph>>,
         ports: &mut [(&mut OpenPort, Loose)],
         signals: &Arc<[Arc<Signals>]>,
-    ) -> (Vec<Box<Graph>>, Vec<Box<dyn Nf>>) {
+    ) -> (Vec<Box<Graph>>, Orphans) {
         let workers = self.layout.workers;
         let now = old.iter().map(|graph| graph.ticked).max().unwrap_or(Time::ZERO);
         let stats: Vec<Arc<WorkerStats>> =
@@ -188,7 +192,7 @@ fn adopt(
     old: Vec<Box<Graph>>,
     new_stats: &[Arc<WorkerStats>],
     now: Time,
-) -> (Instances, Vec<Box<dyn Nf>>) {
+) -> (Instances, Orphans) {
     let old_workers = old.len();
     let mut outbox = Outbox::new();
     let mut unwanted = Vec::new();
@@ -204,7 +208,7 @@ fn adopt(
                 .position(|nf| nf.name == node.name && nf.prepared.kind() == node.prepared.kind());
             let Some(nf) = heir else {
                 old_stats.drop_held(&old_layout, old_nf, Reason::REMOVED);
-                unwanted.push(instance);
+                unwanted.push((old_nf, instance));
                 continue;
             };
             let affinity = layout.nfs[nf].affinity;
@@ -230,7 +234,7 @@ fn adopt(
                 let mut instance = instance;
                 moving.entry(nf).or_default().extend(instance.split(&owner));
                 old_stats.drop_held(&old_layout, old_nf, Reason::REMOVED);
-                unwanted.push(instance);
+                unwanted.push((old_nf, instance));
             }
             outbox.emitted.clear();
             outbox.updates.clear();

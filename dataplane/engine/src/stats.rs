@@ -100,6 +100,12 @@ impl NodeStats {
         let slot = reason.slot(self.own_reasons).min(self.drops.len() - 1);
         self.drops[slot].add(n);
     }
+
+    /// Packets taken and not given back in this account. An NF that stands in several chains may give back in
+    /// one what it took in another.
+    pub fn held(&self) -> u64 {
+        self.taken.get().saturating_sub(self.released.get())
+    }
 }
 
 /// The account of one port on one worker.

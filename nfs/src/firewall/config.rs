@@ -25,7 +25,7 @@ pub struct Config {
     /// What becomes of fragments after the first, which have no ports.
     #[serde(default)]
     pub fragments: Fragments,
-    /// What a rule of a ClassBench file does: such rules have no action of their own. Required for these files.
+    /// What a rule of a ClassBench file does, as such rules have no action of their own; `allow` if not said.
     #[serde(default)]
     pub classbench_action: Option<Policy>,
 }
@@ -106,11 +106,7 @@ impl Plan {
     pub(super) fn new(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
         let rules = read(&config.rules, site)?;
         let action_of_all = match (rules.format, config.classbench_action) {
-            (Format::ClassBench, None) => {
-                let message = "the rules are ClassBench filters, which do not say what becomes of packets";
-                let help = "add classbench_action = \"deny\" or \"allow\"";
-                return Err(ConfigError::at("rules", message).help(help));
-            }
+            (Format::ClassBench, None) => Some(Action::Allow),
             (Format::Braid, Some(_)) => {
                 let message =
                     "the rules are not ClassBench filters, and say themselves what becomes of packets";

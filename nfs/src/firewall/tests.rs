@@ -56,10 +56,10 @@ fn mistakes_in_rules_are_told_with_their_place() {
 }
 
 #[test]
-fn classbench_filters_need_an_action_and_other_rules_have_their_own() {
+fn classbench_filters_allow_unless_told_otherwise_and_other_rules_have_their_own_action() {
     let filter = "@10.0.0.0/8 0.0.0.0/0 0 : 65535 0 : 65535 0x06/0xFF";
-    let error = Plan::new(&config(&[filter]), &Site::default()).map(|_| ()).expect_err("no action");
-    assert!(error.help.is_some_and(|help| help.contains("classbench_action")));
+    let without = Plan::new(&config(&[filter]), &Site::default()).map(|plan| plan.terms[0]);
+    assert_eq!(without, Ok((0, Action::Allow)));
     let with = Config { classbench_action: Some(Policy::Deny), ..config(&[filter]) };
     assert_eq!(Plan::new(&with, &Site::default()).map(|plan| plan.terms[0]), Ok((0, Action::Deny)));
     let superfluous = Config { classbench_action: Some(Policy::Deny), ..config(&["allow ip"]) };

@@ -5,9 +5,11 @@ use crate::device::Loose;
 use crate::error::EngineError;
 use crate::graph::Graph;
 use crate::plan::NfPlan;
+use crate::rewire::Orphans;
 use crate::sink::{self, CaptureTx};
 use crate::snapshot::Snapshot;
-use crate::state::Selector;
+use crate::state::{Record, Selector};
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -75,7 +77,7 @@ impl Inner {
     }
 
     /// Closes captures.
-    fn close(&mut self, queues: std::collections::BTreeMap<String, Loose>) -> Result<(), EngineError> {
+    fn close(&mut self, queues: BTreeMap<String, Loose>) -> Result<(), EngineError> {
         let mut result = Ok(());
         for (name, loose) in queues {
             let failed = |error: capture::CaptureError| EngineError::Port {
@@ -118,5 +120,23 @@ impl Inner {
             result = result.and(finished);
         }
         result
+    }
+}
+
+/// NFs that a change of configuration removed write their reports, from what their instances leave.
+pub(super) fn finish_removed(old: &[NfPlan], new: &[NfPlan], orphans: Orphans) {
+    let mut records: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
+    for (nf, mut instance) in orphans {
+        let kept = new
+            .iter()
+            .any(|next| next.name == old[nf].name && next.prepared.kind() == old[nf].prepared.kind());
+        if !kept {
+            records.entry(nf).or_default().extend(super::state::all_pages(instance.as_mut()));
+        }
+    }
+    for (nf, records) in records {
+        if let Err(error) = old[nf].prepared.finish(&records) {
+            tracing::error!(nf = old[nf].name, %error, "its report was not written");
+        }
     }
 }

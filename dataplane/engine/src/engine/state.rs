@@ -3,7 +3,7 @@
 use super::{Engine, Inner};
 use crate::error::EngineError;
 use crate::nf::{CommandError, Nf};
-use crate::state::{Cursor, Record, Selector, StateError};
+use crate::state::{Cursor, Record, Role, Scope, Selector, StateError};
 use crate::worker::Worker;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -127,41 +127,60 @@ impl Inner {
                 cursor = next;
             }
         }
+        if self.plan.cores.len() > 1 {
+            let (flows, shared): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|record: &Record| record.scope == Scope::Flow);
+            all = flows;
+            all.extend(self.merge_shared(nf, shared));
+        }
         sort(&mut all);
         Ok(all)
+    }
+
+    /// A fresh instance that belongs to nobody: to look at records with the NF's own eyes.
+    fn scratch(&self, nf: usize) -> Box<dyn Nf> {
+        self.plan.nfs[nf].prepared.instance(&crate::rewire::worker_site(&self.plan, 0))
+    }
+
+    /// Records of all instances that belong to no flow, made one: counters added up, replicas counted once. Only
+    /// the NF knows how, so a fresh instance takes them all in.
+    fn merge_shared(&self, nf: usize, shared: Vec<Record>) -> Vec<Record> {
+        let mut whole = self.scratch(nf);
+        match whole.state().map(|state| state.import(&shared)) {
+            Some(Ok(())) => all_pages(whole.as_mut()),
+            _ => shared,
+        }
     }
 
     fn import(&mut self, nf: usize, records: Vec<Record>) -> Result<usize, EngineError> {
         let count = records.len();
         let workers = self.plan.cores.len();
-        let failed = |source| EngineError::State { nf: self.plan.nfs[nf].name.clone(), source };
-        // Which worker a record belongs to is known to the NF alone: the records go into a fresh instance, which
-        // is then split as when workers are added.
-        let affinity = self.layout.nfs[nf].affinity;
-        let prepared = self.plan.nfs[nf].prepared.clone();
-        let mut whole = prepared.instance(&crate::rewire::worker_site(&self.plan, 0));
-        let state = whole.state().ok_or(StateError::Unsupported).map_err(failed)?;
-        state.import(&records).map_err(failed)?;
+        let name = self.plan.nfs[nf].name.clone();
+        let failed = move |source| EngineError::State { nf: name.clone(), source };
+        // Everything is tried on a fresh instance first, so that bad records change nothing.
+        let mut whole = self.scratch(nf);
+        let state = whole.state().ok_or(StateError::Unsupported).map_err(&failed)?;
+        state.import(&records).map_err(&failed)?;
         if workers == 1 {
             return self.import_into(nf, 0, records).map(|()| count);
         }
-        let layout = self.layout.clone();
-        // A worker number beyond all workers: whatever is split off belongs to somebody.
+        let (flows, shared): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|record| record.scope == Scope::Flow);
+        // Reports are sums over the workers: one of them takes all. What later packets depend on, all have.
+        let (reports, replicas): (Vec<_>, Vec<_>) =
+            shared.into_iter().partition(|record| record.role == Role::Reporting);
+        self.import_into(nf, 0, reports)?;
+        for worker in 0..workers {
+            self.import_into(nf, worker, replicas.clone())?;
+        }
+        // Which worker a flow belongs to, the NF tells as it does when workers are added.
+        let mut whole = self.scratch(nf);
+        if let Some(state) = whole.state() {
+            state.import(&flows).map_err(&failed)?;
+        }
+        let (layout, affinity) = (self.layout.clone(), self.layout.nfs[nf].affinity);
         let parts = whole.split(&|key| crate::steer::owner(&layout, affinity, key));
-        if parts.is_empty() {
-            // Not split by flow: replicated state, which every worker has.
-            for worker in 0..workers {
-                self.import_into(nf, worker, records.clone())?;
-            }
-            return Ok(count);
-        }
-        // What `split` leaves belongs to worker 0, for which the fresh instance was made.
-        let mut rest = Vec::new();
-        let mut cursor = Some(Cursor::default());
-        while let (Some(at), Some(state)) = (cursor, whole.state()) {
-            cursor = state.export(at, &Selector::default(), &mut rest);
-        }
-        self.import_into(nf, 0, rest)?;
+        self.import_into(nf, 0, all_pages(whole.as_mut()))?;
         for (worker, part) in parts {
             self.with_instance(nf, worker, move |nf| nf.join(part))?;
         }
@@ -175,6 +194,16 @@ impl Inner {
         })?;
         imported.map_err(|source| EngineError::State { nf: self.plan.nfs[nf].name.clone(), source })
     }
+}
+
+/// All state of an instance, page by page.
+pub(super) fn all_pages(instance: &mut dyn Nf) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut cursor = Some(Cursor::default());
+    while let (Some(at), Some(state)) = (cursor, instance.state()) {
+        cursor = state.export(at, &Selector::default(), &mut records);
+    }
+    records
 }
 
 /// Canonical order: by kind, then by key as text.
