@@ -76,12 +76,13 @@ impl Burst {
     /// Whoever changes the lengths, types or VLAN tags that [`Headers`] are made of calls [`Burst::reparse`].
     #[inline]
     pub fn bytes_mut(&mut self, i: usize) -> Option<&mut [u8]> {
-        // Asked twice, because the borrow checker does not yet let the failed branch use `self` again.
-        if !self.mbufs.get_mut(i)?.make_exclusive() {
-            self.drop(i, Reason::NO_MBUFS);
-            return None;
+        let Burst { mbufs, verdicts, exceptions, .. } = self;
+        let bytes = mbufs.get_mut(i)?.data_mut();
+        if bytes.is_none() {
+            verdicts[i] = Verdict::Drop(Reason::NO_MBUFS);
+            *exceptions |= 1u32 << (i % BURST);
         }
-        self.mbufs.get_mut(i)?.data_mut()
+        bytes
     }
 
     /// Length of the whole packet in bytes, all segments.

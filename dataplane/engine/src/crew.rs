@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::error::EngineError;
 use crate::graph::Graph;
-use crate::inbox::{Message, Report, Signals};
+use crate::inbox::{Message, Outlet, Signals};
 use crate::plan::Idle;
 use crate::worker::Worker;
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -34,7 +34,7 @@ impl Hand {
         core: usize,
         idle: Idle,
         clock: Clock,
-        reports: Sender<Report>,
+        outlet: Outlet,
     ) -> Result<Hand, EngineError> {
         let failed = |message: String| EngineError::Resource { what: format!("worker {index}"), message };
         let (inbox, mail) = bounded(INBOX);
@@ -51,7 +51,7 @@ impl Hand {
                 }
             };
             let _ = ready.send(Ok(()));
-            Worker::new(index, clock, idle, mail, own, reports).run();
+            Worker::new(index, clock, idle, mail, own, outlet).run();
         };
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))

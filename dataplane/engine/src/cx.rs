@@ -1,6 +1,7 @@
 //! What an NF may use besides the burst: the time, new packets, its counters, events, its peers.
 
 use crate::nf::Update;
+use crate::note::Note;
 use crate::packet::{Origin, Packet};
 use crate::stats::NodeStats;
 use crate::time::Time;
@@ -80,7 +81,10 @@ impl Cx<'_> {
 
     /// A new, empty packet; `None` when the pool is empty.
     pub fn new_packet(&mut self) -> Option<Packet> {
-        Some(Packet { mbuf: self.pool.alloc()?, origin: Origin::Created, chain: self.chain })
+        let mut mbuf = self.pool.alloc()?;
+        // What the buffer's last packet left there.
+        Note::default().write(&mut mbuf);
+        Some(Packet { mbuf, origin: Origin::Created, chain: self.chain })
     }
 
     /// Sends a held or a new packet out by a gate, behind the packets of the burst.

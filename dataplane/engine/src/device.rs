@@ -67,6 +67,8 @@ pub(crate) struct Pools {
     eal: Eal,
     count: u32,
     size: u16,
+    /// On a machine of one NUMA node, devices that name it and those that name none share a pool.
+    several_nodes: bool,
     pools: BTreeMap<Option<u32>, Pool>,
 }
 
@@ -76,11 +78,18 @@ const CACHE: u32 = 256;
 impl Pools {
     pub(crate) fn new(eal: &Eal, plan: &Plan) -> Pools {
         let count = plan.buffers.count.unwrap_or_else(|| plan.buffers_needed().max(16_384));
-        Pools { eal: eal.clone(), count, size: plan.buffers.size, pools: BTreeMap::new() }
+        Pools {
+            eal: eal.clone(),
+            count,
+            size: plan.buffers.size,
+            several_nodes: numa_nodes() > 1,
+            pools: BTreeMap::new(),
+        }
     }
 
     /// The pool of a node, made when it is first asked for.
     pub(crate) fn on(&mut self, socket: Option<u32>) -> Result<Pool, EngineError> {
+        let socket = socket.filter(|_| self.several_nodes);
         if let Some(pool) = self.pools.get(&socket) {
             return Ok(pool.clone());
         }
@@ -93,10 +102,6 @@ impl Pools {
             })?;
         self.pools.insert(socket, pool.clone());
         Ok(pool)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pool> {
-        self.pools.values()
     }
 }
 
@@ -120,6 +125,13 @@ impl Plan {
             + workers * (CACHE * 3 / 2 + 16 * crate::BURST as u32)
             + workers * (workers - 1) * crate::graph::RING
     }
+}
+
+/// How many NUMA nodes the kernel knows.
+fn numa_nodes() -> usize {
+    let is_node = |name: &str| name.strip_prefix("node").is_some_and(|rest| rest.parse::<u32>().is_ok());
+    let entries = std::fs::read_dir("/sys/devices/system/node").into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_str().is_some_and(is_node)).count()
 }
 
 /// Opens a port.

@@ -5,7 +5,7 @@ use crate::crew::{Crew, Hand};
 use crate::device::{self, Loose, OpenPort, Pools, Use};
 use crate::effects::Effects;
 use crate::error::EngineError;
-use crate::inbox::Report;
+use crate::inbox::Outlet;
 use crate::layout::{Hashing, Layout};
 use crate::plan::{Device, NfPlan, Plan, PortPlan};
 use crate::rewire::NextGraphs;
@@ -13,8 +13,8 @@ use crate::snapshot::Snapshot;
 use crate::stats::WorkerStats;
 use crate::supervisor::{self, EngineEvent, Supervisor};
 use crate::totals::Totals;
-use crossbeam::channel::{Receiver, Sender, bounded};
-use dpdk::Eal;
+use crossbeam::channel::{Receiver, bounded, unbounded};
+use dpdk::{Eal, Pool};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,11 +60,13 @@ pub(crate) struct Inner {
     eal: Eal,
     clock: Clock,
     started: Instant,
-    reports: Sender<Report>,
+    outlet: Outlet,
     pub plan: Plan,
     pub layout: Arc<Layout>,
     pub crew: Crew,
     pools: Pools,
+    /// Where the workers' own packets come from.
+    pool: Pool,
     pub ports: BTreeMap<String, OpenPort>,
     pub stats: Vec<Arc<WorkerStats>>,
     retired: Totals,
@@ -80,7 +82,9 @@ impl Engine {
     /// # Errors
     /// What could not be opened or had; nothing is left running then.
     pub fn start(eal: &Eal, plan: Plan) -> Result<Engine, EngineError> {
-        let (reports, inbox) = bounded(REPORTS);
+        let (events, reports) = bounded(REPORTS);
+        let (panics, falls) = unbounded();
+        let outlet = Outlet { events, panics };
         let clock = Clock::start();
         let mut pools = Pools::new(eal, &plan);
         let usage = usage(&plan);
@@ -93,10 +97,10 @@ impl Engine {
         }
         let layout = Arc::new(Layout::compile(&plan, 1, hashing(&ports), None));
         let pool = pools.on(ports.values().find_map(|port| port.socket))?;
-        let next = NextGraphs::prepare(eal, &plan, layout.clone(), pool)?;
+        let next = NextGraphs::prepare(eal, &plan, layout.clone(), pool.clone())?;
         let mut crew = Crew::default();
         for (index, &core) in plan.cores.iter().enumerate() {
-            match Hand::start(eal, index, core, plan.idle, clock, reports.clone()) {
+            match Hand::start(eal, index, core, plan.idle, clock, outlet.clone()) {
                 Ok(hand) => crew.hands.push(hand),
                 Err(error) => {
                     crew.hands.into_iter().for_each(Hand::dismiss);
@@ -115,11 +119,12 @@ impl Engine {
             eal: eal.clone(),
             clock,
             started: Instant::now(),
-            reports,
+            outlet,
             plan,
             layout,
             crew,
             pools,
+            pool,
             ports,
             stats,
             retired: Totals::default(),
@@ -127,7 +132,7 @@ impl Engine {
             ended: None,
         };
         let inner = Arc::new(Mutex::new(inner));
-        let (supervisor, events) = supervisor::start(inner.clone(), inbox)?;
+        let (supervisor, events) = supervisor::start(inner.clone(), reports, falls)?;
         Ok(Engine { inner, events, supervisor: Mutex::new(Some(supervisor)) })
     }
 
@@ -203,11 +208,10 @@ impl Inner {
         }
         let hashing = self.layout.hashing;
         let layout = Arc::new(Layout::compile(&plan, generation, hashing, Some(&self.layout)));
-        let pool = self.pools.on(None).or_else(|error| self.pools.iter().next().cloned().ok_or(error))?;
-        let next = NextGraphs::prepare(&self.eal, &plan, layout.clone(), pool)?;
+        let next = NextGraphs::prepare(&self.eal, &plan, layout.clone(), self.pool.clone())?;
         let mut hired = Vec::new();
         for (index, &core) in plan.cores.iter().enumerate().skip(self.crew.hands.len()) {
-            match Hand::start(&self.eal, index, core, plan.idle, self.clock, self.reports.clone()) {
+            match Hand::start(&self.eal, index, core, plan.idle, self.clock, self.outlet.clone()) {
                 Ok(hand) => hired.push(hand),
                 Err(error) => {
                     hired.into_iter().for_each(Hand::dismiss);

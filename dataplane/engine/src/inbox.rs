@@ -74,10 +74,28 @@ impl Signals {
     }
 }
 
-/// What a worker reports to the supervisor.
-pub(crate) enum Report {
-    /// An NF has something to say.
-    Event { time: Time, nf: usize, generation: u32, event: Event },
-    /// An instance panicked; it comes along, to be dropped away from the packets.
-    Panicked { time: Time, nf: usize, generation: u32, worker: usize, instance: Option<Box<dyn Nf>> },
+/// A worker's ways to the supervisor.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    /// Bounded: what finds no room is counted as lost.
+    pub events: Sender<Report>,
+    /// Unbounded, as panics are rare and none may be missed.
+    pub panics: Sender<Fall>,
+}
+
+/// An NF has something to say.
+pub(crate) struct Report {
+    pub time: Time,
+    pub nf: usize,
+    pub generation: u32,
+    pub event: Event,
+}
+
+/// An instance panicked; it comes along, to be dropped away from the packets.
+pub(crate) struct Fall {
+    pub time: Time,
+    pub nf: usize,
+    pub generation: u32,
+    pub worker: usize,
+    pub instance: Option<Box<dyn Nf>>,
 }

@@ -3,7 +3,7 @@
 
 use crate::engine::{Inner, lock};
 use crate::error::EngineError;
-use crate::inbox::{Message, Report};
+use crate::inbox::{Fall, Message, Report};
 use crate::nf::Nf;
 use crate::state::{Record, Selector};
 use crate::time::Time;
@@ -60,6 +60,7 @@ impl Supervisor {
 pub(crate) fn start(
     inner: Arc<Mutex<Inner>>,
     reports: Receiver<Report>,
+    falls: Receiver<Fall>,
 ) -> Result<(Supervisor, Receiver<EngineEvent>), EngineError> {
     let (events, consumer) = bounded(EVENTS);
     let ending = Arc::new(AtomicBool::new(false));
@@ -73,10 +74,13 @@ pub(crate) fn start(
         links: BTreeMap::new(),
         snapshots: BTreeMap::new(),
     };
-    let thread =
-        std::thread::Builder::new().name("supervisor".into()).spawn(move || watch.run(&reports)).map_err(
-            |error| EngineError::Resource { what: "the supervisor".into(), message: error.to_string() },
-        )?;
+    let thread = std::thread::Builder::new()
+        .name("supervisor".into())
+        .spawn(move || watch.run(&reports, &falls))
+        .map_err(|error| EngineError::Resource {
+            what: "the supervisor".into(),
+            message: error.to_string(),
+        })?;
     Ok((Supervisor { ending, thread }, consumer))
 }
 
@@ -104,39 +108,39 @@ struct Restart {
 }
 
 impl Watch {
-    fn run(mut self, reports: &Receiver<Report>) {
+    fn run(mut self, reports: &Receiver<Report>, falls: &Receiver<Fall>) {
         let mut next_look = Instant::now();
         while !self.ending.load(Ordering::Acquire) {
             match reports.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
-                Ok(report) => self.take(report),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.look_around();
-                    next_look = Instant::now() + ROUND;
+                Ok(Report { time, nf, generation, event }) => {
+                    let name = self.name_of(nf, generation);
+                    self.tell(time, format!("nf.{name}"), event.name, event.value);
                 }
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // Looked at by the clock and not by the want of reports, which may never end.
+            if Instant::now() >= next_look {
+                falls.try_iter().for_each(|fall| self.take(fall));
+                self.look_around();
+                next_look = Instant::now() + ROUND;
             }
         }
     }
 
-    fn take(&mut self, report: Report) {
-        match report {
-            Report::Event { time, nf, generation, event } => {
-                let name = self.name_of(nf, generation);
-                self.tell(time, format!("nf.{name}"), event.name, event.value);
-            }
-            Report::Panicked { time, nf, generation, worker, instance } => {
-                bury(instance);
-                let name = self.name_of(nf, generation);
-                self.tell(time, format!("nf.{name}"), "panicked", worker as u64);
-                let entry = self.panics.entry((worker, name.clone())).or_insert((BACK_OFF.0, Instant::now()));
-                if entry.1.elapsed() > FORGIVEN {
-                    entry.0 = BACK_OFF.0;
-                }
-                let due = Instant::now() + entry.0;
-                *entry = ((entry.0 * 2).min(BACK_OFF.1), Instant::now());
-                self.restarts.push(Restart { due, worker, nf, name, generation });
-            }
+    /// An instance has fallen: it is buried here, and another will start after a wait.
+    fn take(&mut self, fall: Fall) {
+        let Fall { time, nf, generation, worker, instance } = fall;
+        bury(instance);
+        let name = self.name_of(nf, generation);
+        self.tell(time, format!("nf.{name}"), "panicked", worker as u64);
+        let entry = self.panics.entry((worker, name.clone())).or_insert((BACK_OFF.0, Instant::now()));
+        if entry.1.elapsed() > FORGIVEN {
+            entry.0 = BACK_OFF.0;
         }
+        let due = Instant::now() + entry.0;
+        *entry = ((entry.0 * 2).min(BACK_OFF.1), Instant::now());
+        self.restarts.push(Restart { due, worker, nf, name, generation });
     }
 
     fn look_around(&mut self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A point in time: nanoseconds since the Unix epoch.
 ///
 /// Live it is the TSC on top of the wall clock at start, so it never runs backwards. In a replay it is the
-/// timestamp of the packets in hand, which makes runs repeatable.
+/// timestamp of the packets in hand, which makes runs repeatable; it runs backwards where the capture does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Time(u64);
 

@@ -8,13 +8,13 @@ use crate::burst::Burst;
 use crate::clock::Clock;
 use crate::cx::Outbox;
 use crate::graph::{Graph, Notice};
-use crate::inbox::{Message, Report, Signals};
+use crate::inbox::{Message, Outlet, Signals};
 use crate::note::{Next, Note};
 use crate::plan::Idle;
 use crate::sink::Tx;
 use crate::source::Source;
 use crate::time::Time;
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::Receiver;
 use dpdk::Mbufs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -41,11 +41,13 @@ pub(crate) struct Worker {
     /// Of all workers, by number: its own only, until a graph is installed.
     signals: Arc<[Arc<Signals>]>,
     own: Arc<Signals>,
-    reports: Sender<Report>,
+    outlet: Outlet,
     pub(crate) graph: Option<Box<Graph>>,
     receiving: bool,
-    /// The time of the packets in hand.
+    /// The clock: in a replay, the latest packet time so far.
     pub(crate) now: Time,
+    /// In a replay: the place in the input of the packets in hand, which is that of packets made from them.
+    sequence: u64,
     empty_rounds: u32,
     next_cpu_reading: Time,
     /// Of packets that NFs emitted, to be carried on.
@@ -77,7 +79,7 @@ impl Worker {
         idle: Idle,
         inbox: Receiver<Message>,
         own: Arc<Signals>,
-        reports: Sender<Report>,
+        outlet: Outlet,
     ) -> Worker {
         Worker {
             index,
@@ -86,10 +88,11 @@ impl Worker {
             inbox,
             signals: Arc::new([]),
             own,
-            reports,
+            outlet,
             graph: None,
             receiving: false,
             now: Time::ZERO,
+            sequence: 0,
             empty_rounds: 0,
             next_cpu_reading: Time::ZERO,
             pending: chain::Pending::new(),
@@ -244,7 +247,7 @@ impl Worker {
             if received > 0 {
                 let port = rx.port;
                 work += received;
-                self.accept(graph, port, burst, tsc);
+                self.accept(graph, port, burst, self.now, tsc);
             }
         }
         if let Some((_, index)) = earliest
@@ -261,20 +264,26 @@ impl Worker {
             }
             let port = graph.rx[index].port;
             work += burst.len();
-            self.accept(graph, port, burst, tsc);
+            if graph.layout.replay {
+                self.note_sequence(burst);
+                // Its own time, even where the capture runs backwards and the clock stays.
+                self.accept(graph, port, burst, time, tsc);
+            } else {
+                self.accept(graph, port, burst, self.now, tsc);
+            }
         }
         work
     }
 
     /// Counts a burst in and sends it on its way.
     #[inline]
-    fn accept(&mut self, graph: &mut Graph, port: usize, burst: &mut Burst, tsc: u64) {
+    fn accept(&mut self, graph: &mut Graph, port: usize, burst: &mut Burst, arrival: Time, tsc: u64) {
         burst.begin();
         let bytes = burst.total_bytes();
         let counters = &graph.stats.ports[port];
         counters.received.add(burst.len() as u64);
         counters.received_bytes.add(bytes);
-        self.dispatch(graph, port, burst, bytes, Trace { arrival: self.now, started: Some(tsc) });
+        self.dispatch(graph, port, burst, bytes, Trace { arrival, started: Some(tsc) });
     }
 
     /// Takes a burst from a ring, and carries on with each packet where the sender left off.
@@ -315,7 +324,17 @@ impl Worker {
         received
     }
 
+    /// Remembers the place of a burst in the input.
+    fn note_sequence(&mut self, burst: &Burst) {
+        if let Some(last) = burst.mbufs.iter().last() {
+            self.sequence = Note::read(last).sequence;
+        }
+    }
+
     fn carry_on(&mut self, graph: &mut Graph, note: Note, burst: &mut Burst, tsc: u64) {
+        if graph.layout.replay {
+            self.note_sequence(burst);
+        }
         if graph.layout.replay && note.arrival > self.now {
             self.now = note.arrival;
             if self.now >= graph.ticked + TICK {

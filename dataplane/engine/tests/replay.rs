@@ -75,6 +75,35 @@ fn held_packets_leave_in_their_time_and_all_of_them_at_the_end() {
 }
 
 #[test]
+fn packets_keep_their_times_where_a_capture_runs_backwards() {
+    let (input, output) = (scratch("backwards.pcap"), scratch("still-backwards.pcap"));
+    let mut writer = capture::Writer::create(&input, capture::Format::PcapNano).expect("create");
+    for time in [5_000_000_000, 7_000_000_001, 6_000_000_000, 1, 8_000_000_000] {
+        writer.write(time, 60, [&[7u8; 60][..]]).expect("write");
+    }
+    writer.finish().expect("finish");
+    let engine = Engine::start(&rig::eal(), replay_plan(1, input.clone(), output.clone(), vec![])).expect("start");
+    wait_exhausted(&engine);
+    assert!(engine.stop().expect("stop").packets.balanced());
+    rig::assert_same_frames(&input, &output);
+}
+
+#[test]
+fn created_packets_come_out_in_one_order_however_many_workers_there_are() {
+    let eal = rig::eal();
+    let played = [1, 3].map(|workers| {
+        let output = scratch(&format!("doubled-by-{workers}.pcap"));
+        let nfs = vec![nf("witness", "witness", "{}"), nf("doubler", "doubler", "{}")];
+        let plan = replay_plan(workers, example("tls.pcap"), output.clone(), nfs);
+        let engine = Engine::start(&eal, plan).expect("start");
+        wait_exhausted(&engine);
+        assert!(engine.stop().expect("stop").packets.balanced());
+        output
+    });
+    rig::assert_same_frames(&played[0], &played[1]);
+}
+
+#[test]
 fn created_packets_follow_their_originals_and_are_accounted() {
     let (input, output) = (example("http.pcap"), scratch("doubled.pcap"));
     let nfs = vec![nf("doubler", "doubler", "{}")];

@@ -22,10 +22,7 @@ const ADDRESSES: Fields = Fields::of(&[Field::EthSrc, Field::EthDst]);
 impl Nf for MacSwap {
     fn process(&mut self, burst: &mut Burst, _cx: &mut Cx<'_>) {
         for i in 0..burst.len() {
-            // A frame without two addresses is not written to, so it need not be copied when it is shared.
-            if burst.bytes(i).len() >= 12
-                && let Some(addresses) = burst.bytes_mut(i).and_then(<[u8]>::first_chunk_mut)
-            {
+            if let Some(addresses) = burst.bytes_mut(i).and_then(<[u8]>::first_chunk_mut) {
                 swap(addresses);
             }
         }

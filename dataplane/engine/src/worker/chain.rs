@@ -4,11 +4,11 @@ use super::{Trace, Worker};
 use crate::burst::Burst;
 use crate::cx::{Cx, OUTBOX};
 use crate::graph::{Graph, Notice};
-use crate::inbox::Report;
+use crate::inbox::{Fall, Report};
 use crate::layout::Select;
 use crate::nf::Nf;
 use crate::note::{Next, Note};
-use crate::packet::Packet;
+use crate::packet::{Origin, Packet};
 use crate::plan::OnPanic;
 use crate::sink::Tx;
 use crate::stats::NodeStats;
@@ -308,11 +308,12 @@ impl Worker {
         };
         let mut joining = true;
         for (gate, packet) in self.outbox.emitted.drain(..) {
-            let Packet { mut mbuf, chain, .. } = packet;
+            let Packet { mut mbuf, chain, origin } = packet;
             let position = graph.layout.chains[chain].path.iter().position(|&index| index == nf).unwrap_or(0);
-            let mut note = Note::read(&mbuf);
-            note.arrival = self.now;
-            note.write(&mut mbuf);
+            if origin == Origin::Created && graph.layout.replay {
+                // It takes its place in the output right behind what it was made from.
+                Note { sequence: self.sequence, arrival: self.now, ..Note::default() }.write(&mut mbuf);
+            }
             let mut refused = Some(mbuf);
             if joining
                 && gate == 0
@@ -344,8 +345,8 @@ impl Worker {
             }
         }
         for event in self.outbox.events.drain(..) {
-            let report = Report::Event { time: self.now, nf, generation, event };
-            if self.reports.try_send(report).is_err()
+            let report = Report { time: self.now, nf, generation, event };
+            if self.outlet.events.try_send(report).is_err()
                 && let Some(stats) = home_stats(&graph.stats, &graph.layout, nf)
             {
                 stats.events_lost.add(1);
@@ -394,9 +395,9 @@ impl Worker {
         // What it held goes with it.
         graph.stats.drop_held(&graph.layout, nf, Reason::PANIC);
         let generation = graph.layout.generation;
-        let report = Report::Panicked { time: self.now, nf, generation, worker: self.index, instance };
-        // The supervisor looks for poisoned instances too, should this report find no room.
-        let _ = self.reports.try_send(report);
+        let fall = Fall { time: self.now, nf, generation, worker: self.index, instance };
+        // The supervisor is gone only when the engine ends.
+        let _ = self.outlet.panics.send(fall);
     }
 
     /// Sends a burst out of a port.
@@ -416,7 +417,9 @@ impl Worker {
                 counters.sent_bytes.add(burst.total_bytes());
                 queue.send(&mut burst.mbufs, counters);
             }
-            Tx::Capture(sink) => sink.write(&mut burst.mbufs, trace.arrival, &graph.stats.ports[port]),
+            Tx::Capture(sink) => {
+                sink.write(&mut burst.mbufs, trace.arrival, graph.layout.replay, &graph.stats.ports[port]);
+            }
             Tx::Via(worker) => {
                 let worker = *worker;
                 self.note_all(graph, chain, Next::Port(port as u16), burst, trace);
