@@ -3,7 +3,7 @@
 use crate::packet::{Origin, Packet};
 use crate::source::PLAN_PORT;
 use crate::verdict::{Reason, Verdict};
-use dpdk::{BURST, Mbuf, Mbufs};
+use dpdk::{BURST, Mbuf, Mbufs, RxQueue};
 use std::sync::Arc;
 use wire::Headers;
 
@@ -20,6 +20,8 @@ pub struct Burst {
     parsed: u32,
     /// Bit i: `verdicts[i]` is not `Forward`.
     pub(crate) exceptions: u32,
+    /// Bytes of all packets together, while nothing has changed them since they were added up.
+    bytes: Option<u64>,
     /// The chain in which the packets are.
     pub(crate) chain: usize,
     /// DPDK's port numbers, translated to those of the plan.
@@ -44,6 +46,7 @@ impl Burst {
             verdicts: [Verdict::Forward; BURST],
             parsed: 0,
             exceptions: 0,
+            bytes: None,
             chain: 0,
             ports: Arc::new([0; 256]),
         }
@@ -116,6 +119,12 @@ impl Burst {
         self.parsed &= !(1u32 << (i % BURST));
     }
 
+    /// The packet's length changes.
+    fn resize(&mut self, i: usize) {
+        self.bytes = None;
+        self.reparse(i);
+    }
+
     /// The number of the port by which the packet came in.
     #[inline]
     pub fn ingress(&self, i: usize) -> u16 {
@@ -165,6 +174,7 @@ impl Burst {
     /// `None` when it was taken before.
     pub fn take(&mut self, i: usize) -> Option<Packet> {
         let mbuf = self.mbufs.take(i)?;
+        self.bytes = None;
         self.set_verdict(i, Verdict::Taken);
         Some(Packet { mbuf, origin: Origin::Held, chain: self.chain })
     }
@@ -178,7 +188,7 @@ impl Burst {
     /// Grows the packet by `n` bytes at its front, and returns the whole first segment.
     /// `None` when there is no room or no copy to be had; the packet is then as it was.
     pub fn prepend(&mut self, i: usize, n: usize) -> Option<&mut [u8]> {
-        self.reparse(i);
+        self.resize(i);
         let mbuf = self.mbufs.get_mut(i)?;
         mbuf.prepend(n)?;
         mbuf.data_mut()
@@ -186,33 +196,43 @@ impl Burst {
 
     /// Grows the packet by `n` zero bytes at its end, and returns them.
     pub fn append(&mut self, i: usize, n: usize) -> Option<&mut [u8]> {
-        self.reparse(i);
+        self.resize(i);
         self.mbufs.get_mut(i)?.append(n)
     }
 
     /// Removes `n` bytes from the packet's front; `false` when it has not that many in its first segment.
     #[must_use]
     pub fn trim_front(&mut self, i: usize, n: usize) -> bool {
-        self.reparse(i);
+        self.resize(i);
         self.mbufs.get_mut(i).is_some_and(|mbuf| mbuf.trim_front(n))
     }
 
     /// Cuts the packet to `len` bytes; `false` when it is shorter.
     #[must_use]
     pub fn truncate(&mut self, i: usize, len: usize) -> bool {
-        self.reparse(i);
+        self.resize(i);
         self.mbufs.get_mut(i).is_some_and(|mbuf| mbuf.truncate(len))
     }
 
     /// Bytes of all packets together.
     #[inline]
     pub(crate) fn total_bytes(&self) -> u64 {
-        self.mbufs.iter().map(|mbuf| mbuf.len() as u64).sum()
+        self.bytes.unwrap_or_else(|| self.mbufs.iter().map(|mbuf| mbuf.len() as u64).sum())
+    }
+
+    /// Receives from a queue into an empty burst, of which nothing is known before.
+    #[inline]
+    pub(crate) fn receive(&mut self, queue: &mut RxQueue) -> usize {
+        self.begin();
+        let (received, bytes) = queue.receive_counting(&mut self.mbufs);
+        self.bytes = Some(bytes);
+        received
     }
 
     /// Adds a packet; gives it back when the burst is full.
     pub(crate) fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
         let i = self.mbufs.len();
+        self.bytes = None;
         self.mbufs.push(mbuf)?;
         self.reparse(i);
         Ok(())
@@ -223,6 +243,7 @@ impl Burst {
     pub(crate) fn begin(&mut self) {
         self.parsed = 0;
         self.exceptions = 0;
+        self.bytes = None;
     }
 
     /// Moves the packets whose bit is set into `into`, with what is known of them; both keep their order.
@@ -246,6 +267,7 @@ impl Burst {
         self.mbufs.split_mask(mask, &mut into.mbufs);
         self.parsed = kept_parsed;
         self.exceptions = 0;
+        (self.bytes, into.bytes) = (None, None);
         into.parsed = moved_parsed;
         into.exceptions = 0;
     }

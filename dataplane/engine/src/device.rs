@@ -221,13 +221,18 @@ fn open_device(
             info.driver, info.min_mtu, info.max_mtu
         )));
     }
+    // A tap is one file per queue, for both ways: its driver wants as many of each.
+    let tx_queues = match info.driver.as_str() {
+        "net_tap" => rx_queues,
+        _ => workers.min(info.max_tx_queues).max(1),
+    };
     let config = PortConfig {
         rx_queues,
-        tx_queues: workers.min(info.max_tx_queues).max(1),
+        tx_queues,
         rx_descriptors: plan.rx_descriptors,
         tx_descriptors: plan.tx_descriptors,
         mtu: plan.mtu,
-        promiscuous: Some(plan.promiscuous.unwrap_or(true)),
+        promiscuous: plan.promiscuous,
         rss: rx_queues > 1 && info.rss_symmetric,
         rx_checksum: plan.checksum_offload && info.rx_checksum,
         tx_checksum: plan.checksum_offload && info.tx_checksum,

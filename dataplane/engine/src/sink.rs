@@ -6,6 +6,7 @@ use crate::time::Time;
 use capture::{CaptureError, Writer};
 use dpdk::{BURST, Mbuf, Mbufs, TxQueue};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Packets that wait for a transmit queue that is full; more are dropped as `tx_full`.
 const BACKLOG: usize = 1024;
@@ -109,10 +110,28 @@ impl QueueTx {
     }
 
     /// Gives up on what waits: the device no longer takes anything.
-    pub(crate) fn give_up(&mut self, counters: &PortCounters) {
+    fn give_up(&mut self, counters: &PortCounters) {
         counters.tx_full.add((self.buffer.len() + self.backlog.len()) as u64);
         self.buffer.clear();
         self.backlog.clear();
+    }
+}
+
+/// How long a device may take for what waits for it when everything is to come to rest. One whose peer is gone
+/// takes nothing ever again, and must not keep the engine from changing or stopping.
+const STUCK: Duration = Duration::from_millis(200);
+
+/// Whether so many TSC cycles are longer than a device may take.
+pub(crate) fn is_stuck(cycles: u64) -> bool {
+    u128::from(cycles) * 1_000 > STUCK.as_millis() * u128::from(dpdk::tsc_hz())
+}
+
+/// Drops, as `tx_full`, what waits for devices.
+pub(crate) fn give_up(tx: &mut [Tx], counters: &[PortCounters]) {
+    for (tx, counters) in tx.iter_mut().zip(counters) {
+        if let Tx::Queue(queue) = tx {
+            queue.give_up(counters);
+        }
     }
 }
 

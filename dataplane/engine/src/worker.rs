@@ -11,7 +11,7 @@ use crate::graph::{Graph, Notice};
 use crate::inbox::{Message, Outlet, Signals};
 use crate::note::{Next, Note};
 use crate::plan::Idle;
-use crate::sink::Tx;
+use crate::sink::{self, Tx};
 use crate::source::Source;
 use crate::time::Time;
 use crossbeam::channel::Receiver;
@@ -44,6 +44,8 @@ pub(crate) struct Worker {
     outlet: Outlet,
     pub(crate) graph: Option<Box<Graph>>,
     receiving: bool,
+    /// TSC when it was last told to stop receiving.
+    quiesced: u64,
     /// The clock: in a replay, the latest packet time so far.
     pub(crate) now: Time,
     /// In a replay: the place in the input of the packets in hand, which is that of packets made from them.
@@ -91,6 +93,7 @@ impl Worker {
             outlet,
             graph: None,
             receiving: false,
+            quiesced: 0,
             now: Time::ZERO,
             sequence: 0,
             empty_rounds: 0,
@@ -145,6 +148,7 @@ impl Worker {
             Message::Call(call) => call(self),
             Message::Quiesce => {
                 self.receiving = false;
+                self.quiesced = dpdk::tsc();
             }
             Message::Resume => {
                 signals.quiet.store(false, Release);
@@ -214,8 +218,12 @@ impl Worker {
                 self.give_up_fragments(graph);
             }
         }
-        let waiting = self.flush(graph, signals);
+        let mut waiting = self.flush(graph, signals);
         if !self.receiving {
+            if waiting > 0 && sink::is_stuck(tsc.saturating_sub(self.quiesced)) {
+                sink::give_up(&mut graph.tx, &graph.stats.ports);
+                waiting = self.flush(graph, signals);
+            }
             signals.quiet.store(waiting == 0, Release);
         }
         if self.now >= self.next_cpu_reading || graph.layout.replay {
@@ -234,7 +242,7 @@ impl Worker {
         for index in 0..graph.rx.len() {
             let rx = &mut graph.rx[index];
             let received = match &mut rx.source {
-                Source::Queue(queue) => queue.receive(&mut burst.mbufs),
+                Source::Queue(queue) => burst.receive(queue),
                 Source::Capture(capture) => {
                     if let Some(time) = capture.next_time()
                         && earliest.is_none_or(|(soonest, _)| time < soonest)
@@ -263,6 +271,7 @@ impl Worker {
                 }
             }
             let port = graph.rx[index].port;
+            burst.begin();
             work += burst.len();
             if graph.layout.replay {
                 self.note_sequence(burst);
@@ -278,7 +287,6 @@ impl Worker {
     /// Counts a burst in and sends it on its way.
     #[inline]
     fn accept(&mut self, graph: &mut Graph, port: usize, burst: &mut Burst, arrival: Time, tsc: u64) {
-        burst.begin();
         let bytes = burst.total_bytes();
         let counters = &graph.stats.ports[port];
         counters.received.add(burst.len() as u64);
@@ -446,11 +454,8 @@ impl Worker {
 
     /// Gives up on packets that a device no longer takes.
     pub(crate) fn give_up(&mut self) {
-        let Some(graph) = &mut self.graph else { return };
-        for (port, tx) in graph.tx.iter_mut().enumerate() {
-            if let Tx::Queue(queue) = tx {
-                queue.give_up(&graph.stats.ports[port]);
-            }
+        if let Some(graph) = &mut self.graph {
+            sink::give_up(&mut graph.tx, &graph.stats.ports);
         }
     }
 

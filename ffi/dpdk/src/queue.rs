@@ -41,6 +41,12 @@ impl RxQueue {
     /// some devices receive nothing into fewer than four slots.
     #[inline]
     pub fn receive(&mut self, into: &mut Mbufs) -> usize {
+        self.receive_counting(into).0
+    }
+
+    /// [`RxQueue::receive`], with the bytes of what was received: headers are looked at anyway.
+    #[inline]
+    pub fn receive_counting(&mut self, into: &mut Mbufs) -> (usize, u64) {
         let before = into.len();
         let spare = into.spare();
         let received = {
@@ -52,15 +58,20 @@ impl RxQueue {
             }
         };
         if received == 0 {
-            return 0;
+            return (0, 0);
         }
         // SAFETY: the device has put that many packets there and given them to us.
         unsafe { into.grow(usize::from(received)) };
-        let fresh = &mut into.used()[before..];
-        if fresh.iter().flatten().all(|mbuf| mbuf.is_contiguous() || mbuf.data().len() >= CONTIGUOUS) {
-            return usize::from(received);
+        let (mut bytes, mut contiguous) = (0, true);
+        for mbuf in into.used()[before..].iter().flatten() {
+            bytes += mbuf.len() as u64;
+            contiguous &= mbuf.is_contiguous();
         }
-        self.gather_headers(into, before)
+        if contiguous {
+            return (usize::from(received), bytes);
+        }
+        let received = self.gather_headers(into, before);
+        (received, into.used()[before..].iter().flatten().map(|mbuf| mbuf.len() as u64).sum())
     }
 
     /// Brings the first 256 bytes together in packets from slot `before` on; drops those for which there is
@@ -117,14 +128,17 @@ impl TxQueue {
     /// and one whose checksum offload the device refuses.
     #[inline]
     pub fn send(&mut self, from: &mut Mbufs) -> usize {
-        from.compact();
         let multi_segment = self.multi_segment;
-        let plain = |mbuf: &Mbuf| {
-            mbuf.is_exclusive() && (multi_segment || mbuf.is_contiguous()) && mbuf.len() >= SHORTEST
+        // Holes are not plain either: without any, everything can go as it is.
+        let plain = |slot: &Option<Mbuf>| {
+            slot.as_ref().is_some_and(|mbuf| {
+                mbuf.is_exclusive() & (multi_segment | mbuf.is_contiguous()) & (mbuf.len() >= SHORTEST)
+            })
         };
-        if !self.prepare && from.used().iter().flatten().all(plain) {
+        if !self.prepare && from.used().iter().all(plain) {
             return self.burst(from, from.len());
         }
+        from.compact();
         self.send_checked(from)
     }
 
