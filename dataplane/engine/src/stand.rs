@@ -323,7 +323,7 @@ impl Stand {
             [Reason::PANIC, Reason::POISONED, Reason::NO_MBUFS, Reason::NO_GATE, Reason::EMIT_OVERFLOW];
         match ENGINE.iter().position(|&known| known == reason) {
             Some(i) => Reason::ENGINE_NAMES[i],
-            None => self.names.get(reason.slot(0)).copied().unwrap_or(Fate::UNDECLARED),
+            None => self.names.get(reason.number()).copied().unwrap_or(Fate::UNDECLARED),
         }
     }
 

@@ -94,7 +94,7 @@ impl NodeStats {
         }
     }
 
-    /// Counts `n` drops. A reason that the NF never declared counts as its last slot, so nothing is lost.
+    /// Counts `n` drops.
     #[inline]
     pub(crate) fn drop(&self, reason: Reason, n: u64) {
         let slot = reason.slot(self.own_reasons).min(self.drops.len() - 1);

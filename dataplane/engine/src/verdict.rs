@@ -36,9 +36,12 @@ impl Reason {
     /// The NF that held the packet was taken out of the configuration.
     pub const REMOVED: Reason = Reason(0xfd);
 
+    /// The NF gave a reason that it has not declared.
+    const UNDECLARED: Reason = Reason(0xfe);
+
     /// Names of the engine's own reasons, from [`Reason::ENGINE`] on.
-    pub const ENGINE_NAMES: [&str; 6] =
-        ["panic", "poisoned", "no_mbufs", "no_gate", "emit_overflow", "removed"];
+    pub const ENGINE_NAMES: [&str; 7] =
+        ["panic", "poisoned", "no_mbufs", "no_gate", "emit_overflow", "removed", "undeclared"];
 
     /// The `index`-th name in the NF's `DROPS`.
     ///
@@ -49,8 +52,19 @@ impl Reason {
         Reason(index)
     }
 
+    /// Its number: among the NF's own reasons, or from [`Reason::ENGINE`] on.
+    pub(crate) const fn number(self) -> usize {
+        self.0 as usize
+    }
+
     /// Its place in a table that has the NF's `own` reasons first and then the engine's.
     pub const fn slot(self, own: usize) -> usize {
-        if self.0 >= Reason::ENGINE { own + (self.0 - Reason::ENGINE) as usize } else { self.0 as usize }
+        if self.0 >= Reason::ENGINE {
+            own + (self.0 - Reason::ENGINE) as usize
+        } else if (self.0 as usize) < own {
+            self.0 as usize
+        } else {
+            Reason::UNDECLARED.slot(own)
+        }
     }
 }

@@ -114,3 +114,16 @@ fn held_packets_go_along_when_the_configuration_changes() {
     assert_eq!(end.packets.held, 0);
     assert!(end.packets.dropped["delay.removed"] > 0, "what it held went with it: {:?}", end.packets);
 }
+
+#[test]
+fn a_worker_that_stalls_is_told_of_and_so_is_its_recovery() {
+    let plan = null_plan(1, vec![nf("sleeper", "sleeper", "{ millis = 1600 }")]);
+    let engine = Engine::start(&rig::eal(), plan).expect("start");
+    wait_for(&engine, "it is seen to stall", |now| now.workers[0].stalled);
+    wait_for(&engine, "it is seen to recover", |now| !now.workers[0].stalled && now.packets.sent > 1000);
+    let events: Vec<_> = engine.events().try_iter().map(|event| (event.source, event.name)).collect();
+    for name in ["stalled", "recovered"] {
+        assert!(events.contains(&("worker.0".into(), name.into())), "{name}: {events:?}");
+    }
+    assert!(engine.stop().expect("stop").packets.balanced());
+}

@@ -82,7 +82,8 @@ fn packets_keep_their_times_where_a_capture_runs_backwards() {
         writer.write(time, 60, [&[7u8; 60][..]]).expect("write");
     }
     writer.finish().expect("finish");
-    let engine = Engine::start(&rig::eal(), replay_plan(1, input.clone(), output.clone(), vec![])).expect("start");
+    let engine =
+        Engine::start(&rig::eal(), replay_plan(1, input.clone(), output.clone(), vec![])).expect("start");
     wait_exhausted(&engine);
     assert!(engine.stop().expect("stop").packets.balanced());
     rig::assert_same_frames(&input, &output);

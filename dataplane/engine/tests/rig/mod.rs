@@ -29,7 +29,7 @@ pub fn scratch(name: &str) -> PathBuf {
 }
 
 pub fn registry() -> Registry {
-    Registry::new().with::<Witness>().with::<Bomb>().with::<Delay>().with::<Doubler>()
+    Registry::new().with::<Witness>().with::<Bomb>().with::<Delay>().with::<Doubler>().with::<Sleeper>()
 }
 
 /// An NF of the registry, prepared.
@@ -256,6 +256,36 @@ impl Kind for Doubler {
     }
     fn instance(_plan: &Arc<()>, _worker: &WorkerSite) -> Self {
         Doubler
+    }
+}
+
+/// Sleeps once, for `millis`.
+pub struct Sleeper {
+    left: Option<Duration>,
+}
+
+impl Nf for Sleeper {
+    fn process(&mut self, _burst: &mut Burst, _cx: &mut Cx<'_>) {
+        if let Some(time) = self.left.take() {
+            std::thread::sleep(time);
+        }
+    }
+}
+
+impl Kind for Sleeper {
+    const NAME: &'static str = "sleeper";
+    const SUMMARY: &'static str = "sleeps";
+    type Config = DelayConfig;
+    type Plan = u64;
+
+    fn prepare(config: &DelayConfig, _site: &Site) -> Result<u64, ConfigError> {
+        Ok(config.millis)
+    }
+    fn effects(_plan: &u64) -> Effects {
+        Effects::NONE
+    }
+    fn instance(plan: &Arc<u64>, _worker: &WorkerSite) -> Self {
+        Sleeper { left: Some(Duration::from_millis(**plan)) }
     }
 }
 
