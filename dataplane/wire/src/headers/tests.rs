@@ -158,6 +158,14 @@ fn fragments_say_which_they_are() {
             70,
         ),
         ("ipv6 last", v6().ipv6_fragment(16, false, 7).payload_len(5), false, None, None, 62),
+        (
+            "a later fragment in a first one",
+            v6().ipv6_fragment(0, true, 7).ipv6_fragment(16, true, 8).payload_len(8),
+            false,
+            None,
+            None,
+            70,
+        ),
     ];
     for (what, builder, first, l4, ports, payload) in rows {
         let frame = builder.build();

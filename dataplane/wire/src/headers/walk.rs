@@ -156,8 +156,9 @@ impl Parts {
             if next == ip::FRAGMENT {
                 let offset = u16_at(fixed, 2);
                 if offset & 0xfff8 != 0 {
-                    // What follows is the middle of something: not a header, whatever its number says.
-                    self.flags |= LATER_FRAGMENT;
+                    // What follows is the middle of something: not a header, whatever its number says. That
+                    // holds too where a first fragment holds a fragment of another datagram.
+                    self.flags = self.flags & !FIRST_FRAGMENT | LATER_FRAGMENT;
                     self.protocol = fixed[0];
                     return Ok(at + len);
                 }
