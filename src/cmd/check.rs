@@ -26,7 +26,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         counted(plan.ports.len(), "port"),
         counted(plan.nfs.len(), "NF"),
         counted(plan.chains.len(), "chain"),
-        plan.buffers.count.unwrap_or_else(|| plan.buffers_needed()),
+        plan.buffers_made(),
         config.memory_mb(&plan),
     ))?;
     Ok(ExitCode::SUCCESS)

@@ -19,17 +19,26 @@ const LONG: Duration = Duration::from_secs(1);
 /// Brings DPDK up for the plan, and starts the engine. The calling thread, and those that it starts later, keep
 /// off the workers' cores.
 pub fn start(config: &Config, plan: &Plan, hugepages: bool) -> Result<Arc<Engine>, Failure> {
-    let devices = plan.ports.iter().filter_map(|port| match &port.device {
-        Device::Dpdk(device) => Some(device.as_str()),
-        _ => None,
-    });
+    let devices: Vec<&str> = plan
+        .ports
+        .iter()
+        .filter_map(|port| match &port.device {
+            Device::Dpdk(device) => Some(device.as_str()),
+            _ => None,
+        })
+        .collect();
+    // virtio_user hands its memory to the peer, file by file, and cannot hand over more than eight.
+    let shares_memory = devices
+        .iter()
+        .any(|device| device.starts_with("net_virtio_user") || device.starts_with("virtio_user"));
     let options = EalOptions {
         hugepages,
         // A PCI address begins with a digit of its domain, a virtual device with a letter.
         pci: devices
-            .into_iter()
+            .iter()
             .any(|device| device.contains(':') && device.starts_with(|c: char| c.is_ascii_hexdigit())),
         memory_mb: config.memory_mb(plan),
+        extra: if shares_memory { vec!["--single-file-segments".to_owned()] } else { Vec::new() },
         ..EalOptions::default()
     };
     let eal = Eal::init(&options)?;

@@ -77,7 +77,7 @@ const CACHE: u32 = 256;
 
 impl Pools {
     pub(crate) fn new(eal: &Eal, plan: &Plan) -> Pools {
-        let count = plan.buffers.count.unwrap_or_else(|| plan.buffers_needed().max(16_384));
+        let count = plan.buffers_made();
         Pools {
             eal: eal.clone(),
             count,
@@ -106,6 +106,12 @@ impl Pools {
 }
 
 impl Plan {
+    /// How many packet buffers the engine makes, on each NUMA node that has ports: as many as the plan says,
+    /// else as many as can be in use, and 16 384 at least.
+    pub fn buffers_made(&self) -> u32 {
+        self.buffers.count.unwrap_or_else(|| self.buffers_needed().max(16_384))
+    }
+
     /// How many packet buffers can be in use at once: descriptors of all queues, what the workers keep at hand,
     /// what waits before transmit queues, rings between workers.
     pub fn buffers_needed(&self) -> u32 {
