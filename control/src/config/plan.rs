@@ -100,9 +100,7 @@ impl Config {
 
     /// Megabytes to give to DPDK for this plan.
     pub fn memory_mb(&self, plan: &Plan) -> u32 {
-        self.engine
-            .memory_mb
-            .unwrap_or_else(|| buffers::megabytes(plan, self.engine.hugepages).saturating_add(128).max(512))
+        self.engine.memory_mb.unwrap_or_else(|| buffers::megabytes(plan).saturating_add(128).max(512))
     }
 
     fn nf(&self, name: &str) -> Option<&NfConfig> {
@@ -215,7 +213,7 @@ impl Config {
                 )),
             );
         }
-        let megabytes = buffers::megabytes(plan, self.engine.hugepages);
+        let megabytes = buffers::megabytes(plan);
         if let Some(memory) = self.engine.memory_mb
             && memory < megabytes
         {

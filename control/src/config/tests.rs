@@ -71,7 +71,7 @@ fn every_mistake_is_reported_at_its_place() {
         ("a core as text", "workers = 1", "cores = [\"a\"]", "2:10: error: 'cores' is a string"),
         ("bad idle", "workers = 1", "idle = \"adaptiv\"", "2:8: error: unknown value 'adaptiv' of 'idle'"),
         ("bad memory", "workers = 1", "memory = \"lots\"", "2:10: error: 'lots' is no amount of memory"),
-        ("little memory", "workers = 1", "memory = \"64M\"\nbuffers = { count = 262144 }", "2:1: error: 64 MB are less than the 1024 MB that the packet buffers take"),
+        ("little memory", "workers = 1", "memory = \"64M\"\nbuffers = { count = 262144 }", "2:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
         ("unknown buffers key", "workers = 1", "buffers = { cuont = 65536 }", "2:13: error: unknown key 'cuont' in 'buffers'"),
         ("buffers as a number", "workers = 1", "buffers = 512", "2:11: error: 'buffers' is an integer"),
         ("hugepages as a word", "workers = 1", "hugepages = \"no\"", "2:13: error: 'hugepages' is a string"),

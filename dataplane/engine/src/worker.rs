@@ -30,7 +30,7 @@ const REPLAY_WINDOW: u64 = 1024;
 /// An adaptive worker polls on for this many rounds before it naps.
 const PATIENCE: u32 = 256;
 /// The length of a nap. It bounds the latency of a packet that comes to an idle worker, as no vdev can wake it.
-const NAP: Duration = Duration::from_micros(110);
+const NAP: Duration = Duration::from_micros(150);
 
 /// A worker's thread-local world.
 pub(crate) struct Worker {

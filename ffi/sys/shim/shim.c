@@ -87,9 +87,14 @@ struct rte_mempool *braid_pool_create(const char *name, unsigned int count, unsi
 	struct rte_pktmbuf_pool_private shape = { .mbuf_data_room_size = buffer, .mbuf_priv_size = 0 };
 	struct rte_mempool *pool;
 	int error;
+	/*
+	 * Without hugepages addresses are virtual, so a buffer may cross a page. Were that not said, each would begin
+	 * at the same place of a page of its own, and all headers would compete for one set of the L1 cache.
+	 */
+	unsigned int flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
 
 	pool = rte_mempool_create_empty(name, count, sizeof(struct rte_mbuf) + buffer, cache,
-					word_offset() + sizeof(word_mark), socket, 0);
+					word_offset() + sizeof(word_mark), socket, flags);
 	if (pool == NULL)
 		return NULL;
 	error = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);

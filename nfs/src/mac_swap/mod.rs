@@ -22,11 +22,21 @@ const ADDRESSES: Fields = Fields::of(&[Field::EthSrc, Field::EthDst]);
 impl Nf for MacSwap {
     fn process(&mut self, burst: &mut Burst, _cx: &mut Cx<'_>) {
         for i in 0..burst.len() {
-            if let Some(addresses) = burst.bytes_mut(i).and_then(<[u8]>::first_chunk_mut) {
+            let Some(bytes) = burst.bytes_mut(i) else { continue };
+            if let Some(start) = bytes.first_chunk_mut() {
+                swap_in_sixteen(start);
+            } else if let Some(addresses) = bytes.first_chunk_mut() {
                 swap(addresses);
             }
         }
     }
+}
+
+/// In a frame of 16 bytes and more: one load, one permutation of bytes, one store.
+#[inline(always)]
+fn swap_in_sixteen(start: &mut [u8; 16]) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *start;
+    *start = [g, h, i, j, k, l, a, b, c, d, e, f, m, n, o, p];
 }
 
 /// Rotates the twelve bytes of the two addresses by six: two loads, a few shifts, two stores. As two slices

@@ -1,0 +1,134 @@
+"""Runs braid and dpdk-testpmd, each once, and reads how many packets they forwarded in how much CPU time."""
+
+import glob
+import json
+import os
+import re
+import selectors
+import subprocess
+import sys
+import time
+
+FOLDER = os.path.abspath("target/bench")
+# Where the polling threads run, and everything else: the highest core polls, as interrupts prefer the lowest.
+CORES = sorted(os.sched_getaffinity(0))
+CONTROL, WORKER = CORES[0], CORES[-1]
+
+
+def stop(message):
+    sys.exit(f"bench: {message}")
+
+
+def cpu_ns(pid, name):
+    """CPU time of the threads of a process whose name begins so, in nanoseconds, thread by thread."""
+    times = {}
+    for task in glob.glob(f"/proc/{pid}/task/*"):
+        try:
+            with open(f"{task}/comm") as comm, open(f"{task}/schedstat") as stat:
+                if comm.read().startswith(name):
+                    times[task] = int(stat.read().split()[0])
+        except FileNotFoundError:
+            pass
+    return times
+
+
+class Testpmd:
+    """dpdk-testpmd at its prompt. Its forwarding threads sleep between `stop` and `start`."""
+
+    def __init__(self, mode, devices, cores, options):
+        lcores = ",".join(f"{lcore}@{core}" for lcore, core in enumerate([CONTROL, *cores]))
+        # Line by line, as its answers are waited for.
+        command = ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", "512", "--no-shconf"]
+        command += ["--no-telemetry", "--no-pci", f"--file-prefix=bench{os.getpid()}", "--lcores", lcores]
+        for device in devices:
+            command += ["--vdev", device]
+        command += ["--", "-i", f"--forward-mode={mode}", f"--nb-cores={len(cores)}", "--burst=32"]
+        command += ["--total-num-mbufs=16384", "--no-mlockall", "--no-flush-rx", *options]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=FOLDER, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ)
+        self.answer("testpmd> ")
+
+    def answer(self, last):
+        """What it prints, up to the words that end its answer."""
+        text = ""
+        while last not in text:
+            if not self.selector.select(timeout=30):
+                self.process.kill()
+                stop(f"dpdk-testpmd says nothing more after:\n{text}")
+            piece = os.read(self.process.stdout.fileno(), 65536).decode(errors="replace")
+            if not piece:
+                stop(f"dpdk-testpmd ended:\n{text}")
+            text += piece
+        return text
+
+    def command(self, line, last):
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+        return self.answer(last)
+
+    def cpu_ns(self):
+        return sum(cpu_ns(self.process.pid, "rte-worker").values())
+
+    def quit(self):
+        self.process.stdin.write(b"quit\n")
+        self.process.stdin.close()
+        self.process.stdout.read()
+        self.process.wait()
+
+
+def run_testpmd(mode, devices, cores, seconds, options=()):
+    """Packets forwarded per microsecond of CPU time: millions per second."""
+    testpmd = Testpmd(mode, devices, cores, options)
+    before = testpmd.cpu_ns()
+    testpmd.command("start", "packet forwarding")
+    time.sleep(seconds)
+    report = testpmd.command("stop", "Done.")
+    used = testpmd.cpu_ns() - before
+    testpmd.quit()
+    _, _, report = report.partition("Accumulated forward statistics for all ports")
+    total = re.search(r"TX-packets: (\d+)\s+TX-dropped: (\d+)", report)
+    if not total or used == 0 or int(total[1]) == 0 or int(total[2]) > 0:
+        stop(f"dpdk-testpmd did not forward everything ({used} ns):\n{report}")
+    return int(total[1]) * 1e3 / used
+
+
+def toml(engine, ports, nfs, chains):
+    """A configuration; `ports` by name the device and more lines, `nfs` by name lines, `chains` lists of lines."""
+    lines = ["[engine]", 'socket = "off"', *engine]
+    for name, (device, *more) in ports.items():
+        lines += [f"[ports.{name}]", f'device = "{device}"', *more]
+    for name, settings in nfs.items():
+        lines += [f"[nf.{name}]", *settings]
+    for chain in chains:
+        lines += ["[[chain]]", *chain]
+    return "\n".join(lines) + "\n"
+
+
+def start_braid(name, text, seconds):
+    """Starts `braid run` on a configuration, which is left beside the results."""
+    path = f"{FOLDER}/{name}.toml"
+    with open(path, "w") as file:
+        file.write(text)
+    command = [os.path.abspath(os.environ["BRAID"]), "run", path, "--json"]
+    command += ["--duration", f"{round(seconds * 1000)}ms"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish_braid(name, process):
+    """The account that it prints at its end."""
+    out, err = process.communicate()
+    if process.returncode != 0:
+        stop(f"braid run {name}.toml failed:\n{err}{out}")
+    return json.loads(out)
+
+
+def run_braid(name, text, seconds):
+    """Packets sent per microsecond of the workers' CPU time: millions per second."""
+    account = finish_braid(name, start_braid(name, text, seconds))
+    packets = account["packets"]
+    used = sum(worker["cpu_ns"] for worker in account["workers"])
+    if used == 0 or packets["sent"] == 0 or packets["sent"] != packets["received"]:
+        stop(f"braid run {name}.toml did not send everything: {json.dumps(packets)}")
+    return packets["sent"] * 1e3 / used

@@ -1,0 +1,211 @@
+"""The table of `scripts/bench`: every work on every setting, beside testpmd's MAC swap on the same devices."""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import traffic
+from programs import CORES, FOLDER, WORKER, run_braid, run_testpmd, stop, toml
+
+UNIT = "testpmd macswap"
+# The ratio to the unit that is aimed at.
+TARGETS = {
+    **{f"{setting}/mac_swap": 0.95 for setting in ("pcap", "pcap_2k", "null", "null_2k")},
+    **{f"{setting}/firewall_10": 0.52 for setting in ("pcap", "pcap_2k")},
+    **{f"{setting}/firewall_1000": 0.41 for setting in ("pcap", "pcap_2k")},
+    **{f"{setting}/monitor": 0.45 for setting in ("pcap", "pcap_2k")},
+}
+
+# Bytes of packet data in a buffer, of both programs. Without hugepages DPDK's own pools let no buffer cross a page: of
+# the usual 2 KiB all begin at the same place of a page, fight for one set of the first-level cache, and testpmd loses
+# half to two thirds of its speed. Larger than a page, they follow each other closely, as on hugepages, where others
+# are measured. So that is the fair comparison, and the 2 KiB that both take by themselves are settings of their own.
+BUFFER, HEADROOM = 4096, 128
+
+NFS = {
+    "swap": ['kind = "mac_swap"'],
+    "watch": ['kind = "monitor"'],
+    **{f"edge_{n}": ['kind = "firewall"', f'rules = "rules-{n}"'] for n in (10, 1000, 10000)},
+}
+# What braid does, by the NFs of its chain.
+PATHS = {
+    "forward": [],
+    "mac_swap": ["swap"],
+    "firewall_10": ["edge_10"],
+    "firewall_1000": ["edge_1000"],
+    "firewall_10000": ["edge_10000"],
+    "monitor": ["watch"],
+    "firewall_10+monitor+mac_swap": ["edge_10", "watch", "swap"],
+}
+
+
+class Setting:
+    """Two devices with traffic between them."""
+
+    def __init__(self, title, devices, works, both_ways=True, match="", workers=1, others=(), buffer=BUFFER):
+        self.title, self.devices, self.works = title, devices, works
+        self.both_ways, self.match, self.workers, self.others = both_ways, match, workers, others
+        self.buffer = buffer
+
+    def cores(self):
+        if self.workers > len(CORES):
+            return None
+        return CORES[-self.workers :][::-1]
+
+    def testpmd(self, mode, seconds):
+        options = [f"--rxq={self.workers}", f"--txq={self.workers}"]
+        if self.buffer:
+            options.append(f"--mbuf-size={self.buffer + HEADROOM}")
+        return run_testpmd(mode, self.devices, self.cores(), seconds, options)
+
+    def braid(self, name, work, seconds):
+        path = PATHS[work]
+        several = [f"rx_queues = {self.workers}"] if self.workers > 1 else []
+        ports = {side: (device, *several) for side, device in zip("ab", self.devices)}
+        chains = []
+        for start, end in ["ab", "ba"] if self.both_ways else ["ab"]:
+            lines = [f'name = "{start}{end}"', f'from = "{start}"', f"path = {json.dumps(path)}", f'to = "{end}"']
+            chains.append(lines + ([f'match = "{self.match}"'] if self.match else []))
+        engine = [f"cores = {self.cores()}"]
+        if self.buffer:
+            engine.append(f"buffers = {{ size = {self.buffer} }}")
+        text = toml(engine, ports, {nf: NFS[nf] for nf in path}, chains)
+        return run_braid(name, text, seconds)
+
+
+# Packets from the capture go one way, as in what is published of others; those of net_null are zeros, and match no
+# protocol.
+CAPTURE = ["net_pcap0,rx_pcap=flows.pcap,infinite_rx=1", "net_null1,no-rx=1"]
+CAPTURE_TITLE = f"net_pcap, {traffic.FLOWS} UDP flows of {traffic.FRAME} B, to net_null; the chain matches ip"
+NULLS = ["net_null0", "net_null1"]
+AIMED_AT = ["mac_swap", "firewall_10", "firewall_1000", "monitor"]
+SETTINGS = {
+    "pcap": Setting(CAPTURE_TITLE, CAPTURE, list(PATHS), both_ways=False, match="ip", others=("io", "mac")),
+    "null": Setting("net_null both ways, 64 B", NULLS, ["forward", "mac_swap"]),
+    "copy": Setting("net_null both ways, 64 B, copied", [f"{null},copy=1" for null in NULLS], ["mac_swap"]),
+    "large": Setting("net_null both ways, 1500 B", [f"{null},size=1500" for null in NULLS], ["mac_swap"]),
+    "two": Setting("net_null both ways, 64 B, two workers", NULLS, ["mac_swap"], workers=2),
+    "pcap_2k": Setting(
+        f"{CAPTURE_TITLE}; buffers of 2 KiB", CAPTURE, AIMED_AT, both_ways=False, match="ip", buffer=None
+    ),
+    "null_2k": Setting("net_null both ways, 64 B; buffers of 2 KiB", NULLS, ["mac_swap"], buffer=None),
+}
+
+
+def chosen(names):
+    """The works to run, by setting. A name is a setting, a work, or both."""
+    found = {}
+    for key, setting in SETTINGS.items():
+        works = [w for w in setting.works if not names or {key, w, f"{key}/{w}"} & set(names)]
+        if works:
+            found[key] = works
+    known = {*SETTINGS, *PATHS, *(f"{key}/{w}" for key, s in SETTINGS.items() for w in s.works)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        stop(f"nothing is called {', '.join(unknown)}; see scripts/bench --list")
+    return found
+
+
+def show(line, end="\n"):
+    print(line, end=end, flush=True)
+
+
+def measure(key, works, others, runs, seconds):
+    """All programs of a setting in turn, round after round. Returns millions of packets per CPU second by name."""
+    setting = SETTINGS[key]
+    programs = {UNIT: lambda: setting.testpmd("macswap", seconds)}
+    for mode in others:
+        programs[f"testpmd {mode}"] = lambda mode=mode: setting.testpmd(mode, seconds)
+    for work in works:
+        programs[work] = lambda work=work: setting.braid(f"{key}-{work}", work, seconds)
+    figures = {name: [] for name in programs}
+    for number in range(runs):
+        for name, run in programs.items():
+            if sys.stderr.isatty():
+                print(f"\r\033[K{key}: round {number + 1} of {runs}: {name}", end="", file=sys.stderr, flush=True)
+            figures[name].append(run())
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    return figures
+
+
+def rows(key, figures):
+    """Results of a setting, printed as they are made."""
+    show(f"\n{key}: {SETTINGS[key].title}")
+    show(f"  {'work':<30}{'Mpps':>8}{'lowest':>9}{'highest':>9}{'ratio':>8}{'target':>8}")
+    unit = statistics.median(figures[UNIT])
+    results = []
+    for name, runs in figures.items():
+        mpps = statistics.median(runs)
+        ratio, target = mpps / unit, TARGETS.get(f"{key}/{name}")
+        verdict = "" if target is None else f"{target:8.2f}  {'PASS' if ratio >= target else 'short'}"
+        show(f"  {name:<30}{mpps:8.1f}{min(runs):9.1f}{max(runs):9.1f}{ratio:8.3f}{verdict}")
+        result = {"name": name, "setting": key, "mpps": round(mpps, 3), "ratio": round(ratio, 4)}
+        if target is not None:
+            result |= {"target": target, "pass": ratio >= target}
+        results.append(result | {"runs": [round(run, 3) for run in runs]})
+    return results
+
+
+def machine():
+    """What the figures were measured on."""
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
+    version = subprocess.run(["pkg-config", "--modversion", "libdpdk"], capture_output=True, text=True).stdout.strip()
+    return {
+        "cpu": model or platform.machine(),
+        "cores": len(CORES),
+        "worker_core": WORKER,
+        "kernel": platform.release(),
+        "dpdk": version,
+        "hugepages": False,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench", add_help=False)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--list", action="store_true")
+    args = parser.parse_args()
+    if args.list:
+        for key, setting in SETTINGS.items():
+            show(f"{key}: {setting.title}")
+            for work in setting.works:
+                show(f"  {key}/{work}")
+        return
+    if args.runs < 1 or args.seconds <= 0:
+        stop("--runs and --seconds are at least 1 and more than 0")
+    works = chosen(args.names)
+    traffic.write_capture(f"{FOLDER}/flows.pcap")
+    for count in (10, 1000, 10000):
+        traffic.write_rules(f"{FOLDER}/rules-{count}", count)
+
+    about = machine() | {"runs": args.runs, "seconds": args.seconds, "load_before": os.getloadavg()}
+    show(f"{about['cpu']}, {about['cores']} cores, DPDK {about['dpdk']}, Linux {about['kernel']}; no hugepages")
+    show("Millions of packets per CPU second of the polling threads: median, lowest and highest of "
+         f"{args.runs} runs of {args.seconds:g} s; load average {about['load_before'][0]:.1f}")
+    begun = time.monotonic()
+    results = []
+    for key, names in works.items():
+        if SETTINGS[key].cores() is None:
+            show(f"\n{key}: skipped: {SETTINGS[key].workers} workers, and {len(CORES)} cores")
+            continue
+        others = () if args.names else SETTINGS[key].others
+        results += rows(key, measure(key, names, others, args.runs, args.seconds))
+    about |= {"load_after": os.getloadavg(), "minutes": round((time.monotonic() - begun) / 60, 1)}
+    with open(f"{FOLDER}/latest.json", "w") as file:
+        json.dump({"machine": about, "results": results}, file, indent=1)
+        file.write("\n")
+    show(f"\nload average {about['load_after'][0]:.1f} at the end, after {about['minutes']} minutes")
+    show("target/bench/latest.json")
+
+
+if __name__ == "__main__":
+    main()
