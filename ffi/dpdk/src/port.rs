@@ -12,11 +12,13 @@ use crate::{Eal, Pool, RxQueue, TxQueue, gate};
 mod bond;
 mod diagnose;
 mod info;
+mod kernel;
 mod name;
 mod start;
 
 pub use info::{Link, PortInfo, PortStats};
 pub use start::PortConfig;
+pub(crate) use start::Shape;
 
 /// A device that this process drives. Clones are handles to the same port.
 ///
@@ -143,15 +145,20 @@ impl Port {
         }
         // Should it fail half-way, some queues refer to the old pools and some to the new ones.
         lifecycle.pools.extend_from_slice(pools);
-        let shape = start::bring_up(&self.inner, config, pools)?;
+        let mark = log::mark();
+        let shape = start::bring_up(&self.inner, config, pools).map_err(|error| match error {
+            DpdkError::Refused { doing, errno, reason, .. } => {
+                DpdkError::Refused { doing, errno, reason, log: LogLines(log::since(mark)) }
+            }
+            other => other,
+        })?;
         lifecycle.running = true;
         lifecycle.pools = pools.to_vec();
         drop(lifecycle);
         let running = Arc::new(Running { port: Arc::clone(&self.inner) });
         let rx = (0..config.rx_queues).map(|queue| RxQueue::new(&running, self.inner.id, queue)).collect();
-        let tx = (0..config.tx_queues)
-            .map(|queue| TxQueue::new(&running, self.inner.id, queue, shape.multi_segment, shape.prepare))
-            .collect();
+        let tx =
+            (0..config.tx_queues).map(|queue| TxQueue::new(&running, self.inner.id, queue, &shape)).collect();
         Ok((rx, tx))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::port::Running;
+use crate::port::{Running, Shape};
 use crate::{Mbuf, Mbufs, gate};
 
 /// Headers are contiguous this far.
@@ -28,6 +28,8 @@ pub struct TxQueue {
     multi_segment: bool,
     /// The device's checks for checksum offloads are to run first.
     prepare: bool,
+    /// Bytes of the longest frame that may be given to the device.
+    longest: usize,
     refused: u64,
 }
 
@@ -109,14 +111,9 @@ impl RxQueue {
 }
 
 impl TxQueue {
-    pub(crate) fn new(
-        running: &Arc<Running>,
-        port: u16,
-        queue: u16,
-        multi_segment: bool,
-        prepare: bool,
-    ) -> TxQueue {
-        TxQueue { running: Arc::clone(running), port, queue, multi_segment, prepare, refused: 0 }
+    pub(crate) fn new(running: &Arc<Running>, port: u16, queue: u16, shape: &Shape) -> TxQueue {
+        let &Shape { multi_segment, prepare, longest } = shape;
+        TxQueue { running: Arc::clone(running), port, queue, multi_segment, prepare, longest, refused: 0 }
     }
 
     /// Sends packets from the front of `from`, as many as the device takes, and returns how many left
@@ -124,15 +121,16 @@ impl TxQueue {
     ///
     /// Packets should be exclusive: one that is shared is copied, since devices may write to what they send.
     /// What can never be sent is dropped, counted by [`TxQueue::refused`] and counted as gone: a packet of
-    /// less than 14 bytes, one of several segments that the device does not take and that fits in no mbuf,
+    /// less than 14 bytes, one too long for a device that would stop at it, one of several segments that the device does not take and that fits in no mbuf,
     /// and one whose checksum offload the device refuses.
     #[inline]
     pub fn send(&mut self, from: &mut Mbufs) -> usize {
         let multi_segment = self.multi_segment;
+        let lengths = SHORTEST..=self.longest;
         // Holes are not plain either: without any, everything can go as it is.
         let plain = |slot: &Option<Mbuf>| {
             slot.as_ref().is_some_and(|mbuf| {
-                mbuf.is_exclusive() & (multi_segment | mbuf.is_contiguous()) & (mbuf.len() >= SHORTEST)
+                mbuf.is_exclusive() & (multi_segment | mbuf.is_contiguous()) & lengths.contains(&mbuf.len())
             })
         };
         if !self.prepare && from.used().iter().all(plain) {
@@ -170,7 +168,8 @@ impl TxQueue {
         let mut ready = 0;
         for slot in from.used() {
             let Some(mbuf) = slot else { continue };
-            let sendable = mbuf.len() >= SHORTEST && (self.multi_segment || fits_one_mbuf(mbuf));
+            let sendable = (SHORTEST..=self.longest).contains(&mbuf.len())
+                && (self.multi_segment || fits_one_mbuf(mbuf));
             if !sendable {
                 *slot = None;
                 self.refused += 1;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::name::pci_address;
+use super::{kernel, name::pci_address};
 use crate::error::explain;
 
 /// What can be seen to be wrong before asking DPDK.
@@ -23,7 +23,7 @@ pub(super) fn before(device: &str) -> Option<String> {
                 }
             }
             "iface" | "rx_iface" | "tx_iface" | "rx_iface_in"
-                if needs_interface(device) && !Path::new("/sys/class/net").join(value).exists() =>
+                if needs_interface(device) && !kernel::exists(value) =>
             {
                 return Some(format!("there is no network interface {value} (ip link shows them)"));
             }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
-use super::{Inner, Port, name};
+use super::{Inner, Port, kernel, name};
 use crate::DpdkError;
 
 /// What a device is and can do.
@@ -74,6 +74,33 @@ const ANY_SEGMENTS: [&str; 3] = ["net_null", "net_ring", "net_pcap"];
 /// Virtual devices that say they spread packets by a hash and do not.
 const NO_REAL_HASH: [&str; 4] = ["net_null", "net_ring", "net_pcap", "net_bonding"];
 
+/// Virtual devices that move frames of any length and tell DPDK that they end at 1518 bytes or so.
+const ANY_LENGTH: [&str; 2] = ["net_memif", "net_af_packet"];
+
+/// Whether the driver carries longer frames than it admits, so that DPDK must not be asked for them.
+pub(super) fn is_modest(driver: &str) -> bool {
+    ANY_LENGTH.contains(&driver)
+}
+
+/// The driver's name.
+pub(super) fn driver_of(raw: &dpdk_sys::rte_eth_dev_info) -> String {
+    if raw.driver_name.is_null() {
+        return String::new();
+    }
+    // SAFETY: the driver's name is a C string in the driver.
+    unsafe { CStr::from_ptr(raw.driver_name) }.to_string_lossy().into_owned()
+}
+
+/// The largest MTU that a device can be given: by its own word, and by the longest frame it receives.
+fn largest_mtu(driver: &str, raw: &dpdk_sys::rte_eth_dev_info) -> u16 {
+    /// Ethernet header and CRC.
+    const FRAME: u32 = 14 + 4;
+    if is_modest(driver) {
+        return raw.max_mtu;
+    }
+    raw.max_mtu.min(u16::try_from(raw.max_rx_pktlen.saturating_sub(FRAME)).unwrap_or(u16::MAX))
+}
+
 impl Inner {
     /// DPDK's description of the device.
     pub(super) fn describe(&self) -> Result<dpdk_sys::rte_eth_dev_info, DpdkError> {
@@ -89,12 +116,7 @@ impl Inner {
 
     pub(super) fn info(&self) -> Result<PortInfo, DpdkError> {
         let raw = self.describe()?;
-        let driver = if raw.driver_name.is_null() {
-            String::new()
-        } else {
-            // SAFETY: the driver's name is a C string in the driver.
-            unsafe { CStr::from_ptr(raw.driver_name) }.to_string_lossy().into_owned()
-        };
+        let driver = driver_of(&raw);
         // SAFETY: the port exists.
         let socket = unsafe { dpdk_sys::rte_eth_dev_socket_id(self.id) };
         let physical = name::pci_address(&self.name).is_some();
@@ -107,12 +129,12 @@ impl Inner {
                 && raw.hash_key_size >= 40
                 && raw.flow_type_rss_offloads & dpdk_sys::BRAID_RSS_FIELDS != 0
                 && !NO_REAL_HASH.contains(&driver.as_str()),
-            driver,
             socket: u32::try_from(socket).ok().filter(|_| physical),
             max_rx_queues: raw.max_rx_queues,
             max_tx_queues: raw.max_tx_queues,
             min_mtu: raw.min_mtu,
-            max_mtu: raw.max_mtu,
+            max_mtu: largest_mtu(&driver, &raw),
+            driver,
             reta_size: raw.reta_size,
             rx_checksum: raw.rx_offload_capa & dpdk_sys::BRAID_RX_CKSUM == dpdk_sys::BRAID_RX_CKSUM,
             tx_checksum: raw.tx_offload_capa & dpdk_sys::BRAID_TX_CKSUM == dpdk_sys::BRAID_TX_CKSUM,
@@ -139,13 +161,17 @@ impl Port {
     }
 
     /// The state of the link, without waiting for it. Down when the device does not say.
+    ///
+    /// Drivers on top of a kernel interface (af_packet, af_xdp, pcap) say what they were told to be; there the
+    /// interface itself is asked.
     #[must_use]
     pub fn link(&self) -> Link {
         let _lifecycle = self.inner.lock();
         let (mut up, mut speed) = (0, 0);
         // SAFETY: the port exists; both values are filled in, or left alone on an error.
         unsafe { dpdk_sys::braid_link(self.inner.id, &raw mut up, &raw mut speed) };
-        Link { up: up != 0, speed_mbps: if speed == u32::MAX { 0 } else { speed } }
+        let up = up != 0 && self.inner.blind_interface().and_then(kernel::has_carrier).unwrap_or(true);
+        Link { up, speed_mbps: if speed == u32::MAX { 0 } else { speed } }
     }
 
     /// The counters; all 0 when the device has none.
@@ -194,6 +220,13 @@ impl Port {
 }
 
 impl Inner {
+    /// The kernel interface below a driver that does not watch it.
+    fn blind_interface(&self) -> Option<u32> {
+        const BLIND: [&str; 3] = ["net_af_packet", "net_af_xdp", "net_pcap"];
+        let raw = self.describe().ok().filter(|raw| raw.if_index > 0)?;
+        BLIND.contains(&driver_of(&raw).as_str()).then_some(raw.if_index)
+    }
+
     pub(super) fn set_promiscuous(&self, on: bool) -> Result<(), DpdkError> {
         // SAFETY: the port exists, control calls are serialised.
         let result = unsafe {

@@ -6,8 +6,8 @@ use dpdk_sys::{
     rte_eth_rss_reta_entry64,
 };
 
-use super::Inner;
-use super::info::PortInfo;
+use super::info::{PortInfo, is_modest};
+use super::{Inner, kernel};
 use crate::rss::KEY_WORD;
 use crate::{DpdkError, Pool, gate};
 
@@ -15,6 +15,8 @@ use crate::{DpdkError, Pool, gate};
 const DESCRIPTORS: u16 = 1024;
 /// Ethernet header and two VLAN tags and CRC: what a frame has beyond the MTU.
 const FRAME_OVERHEAD: u32 = 14 + 8 + 4;
+/// What the kernel puts before a frame in a packet ring, at most.
+const PACKET_RING_HEADER: u32 = 80;
 /// The MTU of a device for which none is given.
 const USUAL_MTU: u16 = 1500;
 /// Headers are contiguous this far, so one mbuf must hold them.
@@ -63,9 +65,11 @@ impl Default for PortConfig {
 }
 
 /// What the queues must know of the port.
-pub(super) struct Shape {
-    pub(super) multi_segment: bool,
-    pub(super) prepare: bool,
+pub(crate) struct Shape {
+    pub(crate) multi_segment: bool,
+    pub(crate) prepare: bool,
+    /// Bytes of the longest frame that may be given to the device.
+    pub(crate) longest: usize,
 }
 
 /// Configures and starts the port. The caller holds its lock, and has seen that it does not run.
@@ -77,13 +81,7 @@ pub(super) fn bring_up(port: &Inner, config: &PortConfig, pools: &[Pool]) -> Res
     configure(port, config, pools, &info, &raw)?;
     set_up_queues(port, config, pools, &raw)?;
     if let Some(mtu) = config.mtu {
-        // Devices behind which there is a kernel interface only take it by this call.
-        // SAFETY: the port exists, is configured and does not run.
-        match unsafe { dpdk_sys::rte_eth_dev_set_mtu(port.id, mtu) } {
-            0 => {}
-            result if result == -libc::ENOTSUP => {}
-            result => return Err(port.refused(&format!("setting the MTU to {mtu}"), result)),
-        }
+        set_mtu(port, mtu, &info, raw.if_index)?;
     }
     // SAFETY: configured, with all its queues set up.
     let result = unsafe { dpdk_sys::rte_eth_dev_start(port.id) };
@@ -94,7 +92,12 @@ pub(super) fn bring_up(port: &Inner, config: &PortConfig, pools: &[Pool]) -> Res
         // SAFETY: just started, and no queue has been given out.
         unsafe { dpdk_sys::rte_eth_dev_stop(port.id) };
     })?;
-    Ok(Shape { multi_segment: info.multi_segment_tx, prepare: config.tx_checksum })
+    // A tap stops at a frame that is too long for its MTU, for good.
+    let longest = match info.driver.as_str() {
+        "net_tap" => usize::from(config.mtu.unwrap_or(USUAL_MTU)) + 14 + 4,
+        _ => usize::MAX,
+    };
+    Ok(Shape { multi_segment: info.multi_segment_tx, prepare: config.tx_checksum, longest })
 }
 
 /// What can be said without asking the device to do it.
@@ -120,6 +123,16 @@ fn check(port: &Inner, config: &PortConfig, pools: &[Pool], info: &PortInfo) -> 
             info.min_mtu, info.max_mtu
         ));
     }
+    if let Some(mtu) = config.mtu
+        && info.driver == "net_af_packet"
+        && u32::from(mtu) + FRAME_OVERHEAD + PACKET_RING_HEADER > frame_size(&port.device)
+    {
+        let size = (u32::from(mtu) + FRAME_OVERHEAD + PACKET_RING_HEADER).next_power_of_two().max(4096);
+        return wrong(format!(
+            "frames of the MTU {mtu} do not fit into its ring, and would be cut: add \
+             \",blocksz={size},framesz={size},framecnt=256\" to the device, and have buffers of {size} bytes"
+        ));
+    }
     if config.rss && config.rx_queues > 1 && !info.rss_symmetric {
         return wrong(format!("{} has no programmable hash, so one receive queue and no rss", info.driver));
     }
@@ -132,6 +145,15 @@ fn check(port: &Inner, config: &PortConfig, pools: &[Pool], info: &PortInfo) -> 
         }
     }
     Ok(())
+}
+
+/// What net_af_packet's ring has room for, with its own header: its argument `framesz`, or the driver's default.
+fn frame_size(device: &str) -> u32 {
+    device
+        .split(',')
+        .find_map(|argument| argument.strip_prefix("framesz="))
+        .and_then(|size| size.parse().ok())
+        .unwrap_or(2048)
 }
 
 fn configure(
@@ -153,8 +175,9 @@ fn configure(
         rss.rss_hf = raw.flow_type_rss_offloads & BRAID_RSS_FIELDS;
         conf.rxmode.offloads |= raw.rx_offload_capa & BRAID_RX_RSS_HASH;
     }
-    conf.rxmode.mtu = u32::from(config.mtu.unwrap_or(USUAL_MTU).min(info.max_mtu));
-    let frame = conf.rxmode.mtu + FRAME_OVERHEAD;
+    let mtu = config.mtu.unwrap_or(USUAL_MTU).min(info.max_mtu);
+    conf.rxmode.mtu = u32::from(if is_modest(&info.driver) { mtu.min(USUAL_MTU) } else { mtu });
+    let frame = u32::from(mtu) + FRAME_OVERHEAD;
     if pools.iter().any(|pool| u32::from(pool.data_room()) < frame) {
         conf.rxmode.offloads |= raw.rx_offload_capa & BRAID_RX_SCATTER;
     }
@@ -215,6 +238,25 @@ fn set_up_queues(
         }
     }
     Ok(())
+}
+
+/// Devices behind which there is a kernel interface do not take the MTU with the configuration.
+fn set_mtu(port: &Inner, mtu: u16, info: &PortInfo, interface: u32) -> Result<(), DpdkError> {
+    let doing = format!("setting the MTU to {mtu}");
+    if is_modest(&info.driver) {
+        // DPDK would refuse what the driver does not admit.
+        return match interface {
+            0 => Ok(()),
+            _ => kernel::set_mtu(interface, mtu)
+                .map_err(|error| port.refused(&doing, -error.raw_os_error().unwrap_or(libc::EIO))),
+        };
+    }
+    // SAFETY: the port exists, is configured and does not run.
+    match unsafe { dpdk_sys::rte_eth_dev_set_mtu(port.id, mtu) } {
+        0 => Ok(()),
+        result if result == -libc::ENOTSUP => Ok(()),
+        result => Err(port.refused(&doing, result)),
+    }
 }
 
 /// What can only be set while the port runs.
