@@ -22,8 +22,8 @@ pub struct Burst {
     pub(crate) exceptions: u32,
     /// Bytes of all packets together, while nothing has changed them since they were added up.
     bytes: Option<u64>,
-    /// The chain in which the packets are.
-    pub(crate) chain: usize,
+    /// The identifier of the chain in which the packets are.
+    pub(crate) chain: u32,
     /// DPDK's port numbers, translated to those of the plan.
     pub(crate) ports: Arc<PortNumbers>,
 }

@@ -18,8 +18,8 @@ pub struct Cx<'a> {
     pub(crate) now: Time,
     pub(crate) worker: usize,
     pub(crate) workers: usize,
-    /// The chain in which new packets start.
-    pub(crate) chain: usize,
+    /// The identifier of the chain in which new packets start.
+    pub(crate) chain: u32,
     pub(crate) pool: &'a Pool,
     pub(crate) stats: &'a NodeStats,
     pub(crate) outbox: &'a mut Outbox,

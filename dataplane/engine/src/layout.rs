@@ -15,6 +15,8 @@ pub(crate) struct Layout {
     pub generation: u32,
     pub workers: usize,
     pub chains: Vec<Chain>,
+    /// The first chain identifier that was never given out.
+    pub next_id: u32,
     /// By port number: its chains, in order.
     pub by_port: Vec<Vec<usize>>,
     pub nfs: Vec<Node>,
@@ -40,6 +42,8 @@ pub(crate) struct Node {
 /// One chain.
 pub(crate) struct Chain {
     pub name: String,
+    /// The same in every generation: by it a packet that an NF holds finds its chain again.
+    pub id: u32,
     pub matcher: Expression,
     pub select: Select,
     pub path: Vec<usize>,
@@ -85,10 +89,22 @@ impl Layout {
         previous: Option<&Layout>,
     ) -> Layout {
         let workers = plan.cores.len();
+        let mut next_id = previous.map_or(0, |layout| layout.next_id);
+        let mut id_of = |name: &str| {
+            let known = previous.and_then(|layout| layout.chains.iter().find(|chain| chain.name == name));
+            known.map_or_else(
+                || {
+                    next_id += 1;
+                    next_id - 1
+                },
+                |chain| chain.id,
+            )
+        };
         let chains: Vec<Chain> = plan
             .chains
             .iter()
             .map(|chain| Chain {
+                id: id_of(&chain.name),
                 name: chain.name.clone(),
                 select: select(&chain.matcher),
                 matcher: chain.matcher.clone(),
@@ -116,6 +132,7 @@ impl Layout {
             generation,
             workers,
             chains,
+            next_id,
             by_port,
             nfs,
             ports: plan.ports.iter().map(|port| port.name.clone()).collect(),
@@ -123,6 +140,18 @@ impl Layout {
             hashing,
             replay: plan.is_replay(),
         }
+    }
+
+    /// Where a packet goes on that an NF gives out: the chain that it was in, if that still is and the NF still stands
+    /// in it, else the first chain in which the NF stands. `None` when it stands in none.
+    pub(crate) fn place(&self, id: u32, nf: usize) -> Option<(usize, usize)> {
+        let position = |chain: usize| self.chains.get(chain)?.path.iter().position(|&index| index == nf);
+        let own = self.chains.iter().position(|chain| chain.id == id);
+        let own = own.and_then(|chain| Some((chain, position(chain)?)));
+        own.or_else(|| {
+            let home = self.nfs[nf].home;
+            Some((home, position(home)?))
+        })
     }
 
     /// The worker that owns a hash.

@@ -9,8 +9,8 @@ use dpdk::Mbuf;
 pub struct Packet {
     pub(crate) mbuf: Mbuf,
     pub(crate) origin: Origin,
-    /// The chain in which it goes on.
-    pub(crate) chain: usize,
+    /// The identifier of the chain in which it goes on.
+    pub(crate) chain: u32,
 }
 
 /// Where a packet outside a burst came from; it decides how it is accounted.

@@ -218,7 +218,7 @@ fn adopt(
                 now,
                 worker,
                 workers: layout.workers,
-                chain: layout.nfs[nf].home,
+                chain: layout.chains.get(layout.nfs[nf].home).map_or(0, |chain| chain.id),
                 pool,
                 stats: &stats,
                 outbox: &mut outbox,

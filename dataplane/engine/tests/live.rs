@@ -127,3 +127,31 @@ fn a_worker_that_stalls_is_told_of_and_so_is_its_recovery() {
     }
     assert!(engine.stop().expect("stop").packets.balanced());
 }
+
+#[test]
+fn a_held_packet_finds_its_chain_again_among_others() {
+    let delayed = || vec![nf("delay", "delay", "{ millis = 10 }")];
+    let second = |name: &str| engine::ChainPlan { to: vec![1], ..chain(name, "all", vec![0]) };
+    let beside = || chain("beside", "frame.len > 9000", vec![]);
+    let with = |chains: Vec<engine::ChainPlan>| Plan { chains, ..null_plan(1, delayed()) };
+    let engine = Engine::start(&rig::eal(), with(vec![beside(), beside_named("other"), second("chain")]))
+        .expect("start");
+    for round in 0..12 {
+        std::thread::sleep(Duration::from_millis(12));
+        // The chain that holds packets is the third, then the only one, then one of another name.
+        let next = match round % 3 {
+            0 => with(vec![second("chain")]),
+            1 => with(vec![second("renamed")]),
+            _ => with(vec![beside(), beside_named("other"), second("chain")]),
+        };
+        engine.apply(next).expect("applied");
+    }
+    let end = engine.stop().expect("stop");
+    assert!(end.packets.balanced(), "{:?}", end.packets);
+    assert_eq!(end.packets.held, 0);
+    assert!(!end.workers[0].stalled && end.packets.sent > 0, "{:?}", end.packets);
+}
+
+fn beside_named(name: &str) -> engine::ChainPlan {
+    chain(name, "frame.len > 9000", vec![])
+}

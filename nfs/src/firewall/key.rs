@@ -10,25 +10,27 @@ use wire::protocol::{ether_type, ip};
 
 /// What becomes of a packet before any rule is asked.
 pub(super) enum Fate {
-    /// The rules decide.
-    Rules(Key),
+    /// The rules decide, by the key that was written.
+    Rules,
     /// It goes on.
     Pass,
     /// It ends.
     Drop(Reason),
 }
 
+/// Judges a packet by what needs no rule; else writes its key.
 #[inline(always)]
-pub(super) fn of_packet(plan: &Plan, headers: &Headers, frame: &[u8], cx: &mut Cx<'_>) -> Fate {
+pub(super) fn of_packet(plan: &Plan, headers: &Headers, frame: &[u8], to: &mut Key, cx: &mut Cx<'_>) -> Fate {
     let usual = headers.is_ip() && headers.malformed().is_none() && !headers.is_later_fragment();
     if !usual && let Some(fate) = unusual(plan, headers, frame, cx) {
         return fate;
     }
-    Fate::Rules(key(headers, frame))
+    write(headers, frame, to);
+    Fate::Rules
 }
 
 #[inline(always)]
-fn key(headers: &Headers, frame: &[u8]) -> Key {
+fn write(headers: &Headers, frame: &[u8], to: &mut Key) {
     let ports = headers.ports(frame);
     let protocol = headers.protocol().unwrap_or(0);
     let (source, destination, ether_type) = match headers.ipv4_addresses(frame) {
@@ -41,7 +43,7 @@ fn key(headers: &Headers, frame: &[u8]) -> Key {
     let tcp_flags = headers.tcp_flags(frame);
     let (source_port, destination_port) = ports.unwrap_or_default();
     let icmp = if ports.is_none() { headers.icmp_type_code(frame) } else { None };
-    Key {
+    *to = Key {
         source,
         destination,
         source_port,
@@ -54,7 +56,7 @@ fn key(headers: &Headers, frame: &[u8]) -> Key {
         // A TCP header that is cut off after the ports has flags that nobody knows: no rule may guess them.
         has_ports: ports.is_some() && (protocol != ip::TCP || tcp_flags.is_some()),
         has_icmp: icmp.is_some(),
-    }
+    };
 }
 
 /// Packets that are not IP, broken or later fragments; `None` when the rules are to decide.

@@ -60,9 +60,8 @@ impl Nf for Firewall {
         let mut n = 0;
         for i in 0..burst.len() {
             let headers = burst.headers(i);
-            match key::of_packet(plan, &headers, burst.bytes(i), cx) {
-                Fate::Rules(key) => {
-                    self.keys[n] = key;
+            match key::of_packet(plan, &headers, burst.bytes(i), &mut self.keys[n], cx) {
+                Fate::Rules => {
                     places[n] = i as u8;
                     n += 1;
                 }

@@ -14,6 +14,7 @@ fn layout(hashing: Hashing) -> Layout {
         generation: 1,
         workers: BUCKETS,
         chains: Vec::new(),
+        next_id: 0,
         by_port: Vec::new(),
         nfs: Vec::new(),
         ports: Vec::new(),

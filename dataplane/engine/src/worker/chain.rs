@@ -151,13 +151,14 @@ impl Worker {
             }
             return;
         };
-        burst.chain = chain;
+        let id = graph.layout.chains[chain].id;
+        burst.chain = id;
         let mut cx = Cx {
             // In a replay a fragment that had to wait for its first still has its own time.
             now: if graph.layout.replay { trace.arrival } else { self.now },
             worker: self.index,
             workers: graph.layout.workers,
-            chain,
+            chain: id,
             pool: &graph.pool,
             stats,
             outbox: &mut self.outbox,
@@ -286,7 +287,7 @@ impl Worker {
             now: self.now,
             worker: self.index,
             workers: graph.layout.workers,
-            chain: home,
+            chain: graph.layout.chains[home].id,
             pool: &graph.pool,
             stats,
             outbox: &mut self.outbox,
@@ -309,7 +310,8 @@ impl Worker {
         let mut joining = true;
         for (gate, packet) in self.outbox.emitted.drain(..) {
             let Packet { mut mbuf, chain, origin } = packet;
-            let position = graph.layout.chains[chain].path.iter().position(|&index| index == nf).unwrap_or(0);
+            // An NF that gives packets out stands in some chain, or it would not have been called.
+            let Some((chain, position)) = graph.layout.place(chain, nf) else { continue };
             if origin == Origin::Created && graph.layout.replay {
                 // It takes its place in the output right behind what it was made from.
                 Note { sequence: self.sequence, arrival: self.now, ..Note::default() }.write(&mut mbuf);
@@ -386,9 +388,9 @@ impl Worker {
         }
         // What it had emitted before it fell is not to be trusted.
         for (_, packet) in self.outbox.emitted.drain(..) {
-            let chain = packet.chain;
-            let position = graph.layout.chains[chain].path.iter().position(|&index| index == nf).unwrap_or(0);
-            graph.stats.chains[chain].nodes[position].drop(Reason::PANIC, 1);
+            if let Some((chain, position)) = graph.layout.place(packet.chain, nf) {
+                graph.stats.chains[chain].nodes[position].drop(Reason::PANIC, 1);
+            }
         }
         self.outbox.updates.clear();
         self.outbox.events.clear();
