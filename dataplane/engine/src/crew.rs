@@ -99,6 +99,24 @@ impl Hand {
     }
 }
 
+/// A hand that is let go without being dismissed: its thread ends by itself as soon as it comes round.
+impl Drop for Hand {
+    fn drop(&mut self) {
+        let _ = self.inbox.try_send(Message::Exit);
+        // Without a sender the worker sees that control is gone, even if the message found no room.
+        self.inbox = bounded(0).0;
+        self.signals.mail.store(true, Release);
+        if let Some(thread) = self.signals.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// The error for a worker that does not come round.
+fn stalled(worker: usize) -> EngineError {
+    EngineError::Stalled { worker, millis: u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX) }
+}
+
 /// Pins the thread and makes it known to DPDK.
 fn prepare_thread(eal: &Eal, core: usize, idle: Idle) -> Result<dpdk::ThreadGuard, String> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
@@ -135,17 +153,18 @@ impl Crew {
         let start = Instant::now();
         let mut restless = 0;
         while start.elapsed() < PATIENCE {
+            // Rings, workers, rings: a packet that moves meanwhile shows in one of the three.
+            let sent = self.dealt_with();
             if let Some(worker) = self.hands.iter().position(|hand| !hand.signals.quiet.load(Acquire)) {
                 restless = worker;
-            } else if self.rings_are_empty() {
+            } else if sent.is_some() && self.dealt_with() == sent {
                 return Ok(());
             }
             // Workers may share a core with this thread: let them run.
             std::thread::sleep(Duration::from_micros(20));
         }
         self.resume();
-        let millis = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
-        Err(EngineError::Stalled { worker: restless, millis })
+        Err(stalled(restless))
     }
 
     /// Receives again.
@@ -155,12 +174,12 @@ impl Crew {
         }
     }
 
-    /// Whether every packet that was put on a ring has been dealt with. `done` is read before `sent`, so a packet
-    /// that moves meanwhile makes the answer no, never a wrong yes.
-    fn rings_are_empty(&self) -> bool {
+    /// How many packets were put on rings, if all of them have been dealt with. `done` is read before `sent`, so a
+    /// packet that moves meanwhile makes the answer no, never a wrong yes.
+    fn dealt_with(&self) -> Option<u64> {
         let done: u64 = self.hands.iter().map(|hand| hand.signals.ring_done.load(Acquire)).sum();
         let sent: u64 = self.hands.iter().map(|hand| hand.signals.ring_sent.load(Acquire)).sum();
-        done == sent
+        (done == sent).then_some(sent)
     }
 
     /// Takes every worker's graph. The workers are quiet, so they answer at once.
@@ -174,22 +193,21 @@ impl Crew {
                 graph
             })
             .collect();
-        let mut graphs = Vec::with_capacity(replies.len());
-        for (worker, graph) in replies.into_iter().enumerate() {
-            match graph.recv_timeout(PATIENCE) {
-                Ok(graph) => graphs.push(graph),
-                Err(_) => {
-                    // Give back what was taken; the one that did not answer keeps its own.
-                    for (hand, graph) in self.hands.iter().zip(graphs) {
-                        hand.tell(Message::Install(graph));
-                    }
-                    self.resume();
-                    let millis = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
-                    return Err(EngineError::Stalled { worker, millis });
+        let deadline = Instant::now() + PATIENCE;
+        let mut taken: Vec<Option<Box<Graph>>> =
+            replies.iter().map(|reply| reply.recv_deadline(deadline).ok()).collect();
+        if let Some(worker) = taken.iter().position(Option::is_none) {
+            // Everybody gets back what was theirs, the late ones too.
+            for ((hand, graph), reply) in self.hands.iter().zip(&mut taken).zip(&replies) {
+                if let Some(graph) = graph.take().or_else(|| reply.try_recv().ok()) {
+                    hand.tell(Message::Return(graph));
                 }
             }
+            drop(replies);
+            self.resume();
+            return Err(stalled(worker));
         }
-        Ok(graphs)
+        Ok(taken.into_iter().flatten().collect())
     }
 
     /// Gives every worker its graph.

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 mod ending;
 mod state;
 
+pub(crate) use state::guarded;
+
 /// Reports from workers that wait for the supervisor.
 const REPORTS: usize = 1024;
 
@@ -251,21 +253,24 @@ impl Inner {
         self.crew.install(graphs);
         let pause = paused.elapsed();
         for counted in std::mem::replace(&mut self.stats, stats) {
-            self.retired.add(&self.layout, &counted);
+            self.retired.add_ended(&self.layout, &counted);
+            self.retired.add_begun(&self.layout, &counted);
         }
 
         // What is no longer needed goes only now that packets flow again.
+        let old_nfs = std::mem::replace(&mut self.plan, plan.clone()).nfs;
+        self.layout = layout;
         dismissed.into_iter().for_each(Hand::dismiss);
-        ending::finish_removed(&self.plan.nfs, &plan.nfs, unwanted);
-        drop(loose);
+        ending::finish_removed(&old_nfs, &plan.nfs, unwanted);
+        if let Err(error) = self.close(loose) {
+            tracing::error!(%error, "a removed capture was not written to its end");
+        }
         self.ports.retain(|name, _| plan.ports.iter().any(|port| port.name == *name));
         for port in &plan.ports {
             if let Some(open) = self.ports.get_mut(&port.name) {
                 retune(open, port);
             }
         }
-        self.plan = plan;
-        self.layout = layout;
         Ok(Applied { generation: u64::from(generation), pause })
     }
 
@@ -283,6 +288,11 @@ impl Inner {
             return Err(EngineError::Unchangeable(
                 "a run on captures and a live one cannot change into each other: packet times would jump"
                     .into(),
+            ));
+        }
+        if plan.is_replay() && plan.cores.len() != self.plan.cores.len() {
+            return Err(EngineError::Unchangeable(
+                "the number of workers cannot change in a run on captures".into(),
             ));
         }
         for port in &plan.ports {
@@ -307,11 +317,18 @@ impl Inner {
         Ok(())
     }
 
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// All counters added up. What has ended is read before what has begun, over all workers, so that a packet that
+    /// moves meanwhile is still on its way and never came out of nowhere.
+    fn totals(&self) -> Totals {
         let mut totals = self.retired.clone();
-        for stats in &self.stats {
-            totals.add(&self.layout, stats);
-        }
+        self.stats.iter().for_each(|stats| totals.add_ended(&self.layout, stats));
+        std::sync::atomic::fence(Acquire);
+        self.stats.iter().for_each(|stats| totals.add_begun(&self.layout, stats));
+        totals
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let totals = self.totals();
         let mut snapshot = totals.snapshot();
         if self.ended.is_some() {
             snapshot.packets.held = totals.held();

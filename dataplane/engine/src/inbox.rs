@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Take(Sender<Box<Graph>>),
     /// Run this graph, receiving.
     Install(Box<Graph>),
+    /// Take this graph, which was yours, back: nothing came of it.
+    Return(Box<Graph>),
     /// An instance in place of one that panicked, if the generation is still this one.
     Replace { nf: usize, generation: u32, instance: Box<dyn Nf> },
     /// End the thread.

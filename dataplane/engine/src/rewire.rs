@@ -5,6 +5,7 @@
 use crate::burst::PortNumbers;
 use crate::cx::{Cx, Outbox};
 use crate::device::{self, Loose, OpenPort};
+use crate::engine::guarded;
 use crate::error::EngineError;
 use crate::fragments::Fragments;
 use crate::graph::{Graph, RING, RingOut, UPDATES};
@@ -14,7 +15,7 @@ use crate::nf::Nf;
 use crate::plan::Plan;
 use crate::site::WorkerSite;
 use crate::source::Rx;
-use crate::stats::WorkerStats;
+use crate::stats::{NodeStats, WorkerStats};
 use crate::steer;
 use crate::time::Time;
 use crate::verdict::Reason;
@@ -36,6 +37,7 @@ pub(crate) type Orphans = Vec<(usize, Box<dyn Nf>)>;
 pub(crate) struct NextGraphs {
     layout: Arc<Layout>,
     pool: Pool,
+    sites: Vec<WorkerSite>,
     instances: Instances,
     rings: Rings,
 }
@@ -49,12 +51,9 @@ impl NextGraphs {
         pool: Pool,
     ) -> Result<Self, EngineError> {
         let workers = layout.workers;
-        let instances = (0..workers)
-            .map(|index| {
-                let site = worker_site(plan, index);
-                plan.nfs.iter().map(|nf| nf.prepared.instance(&site)).collect()
-            })
-            .collect();
+        let sites: Vec<WorkerSite> = (0..workers).map(|index| worker_site(plan, index)).collect();
+        let instances =
+            sites.iter().map(|site| plan.nfs.iter().map(|nf| nf.prepared.instance(site)).collect()).collect();
         let mut rings: Rings = Vec::with_capacity(workers);
         for from in 0..workers {
             let mut row = Vec::with_capacity(workers);
@@ -75,7 +74,7 @@ impl NextGraphs {
             }
             rings.push(row);
         }
-        Ok(NextGraphs { layout, pool, instances, rings })
+        Ok(NextGraphs { layout, pool, sites, instances, rings })
     }
 
     /// Builds the workers' graphs, taking over what the old ones have. `ports` are the open ports of the plan,
@@ -83,7 +82,7 @@ impl NextGraphs {
     /// NF of the old layout.
     pub(crate) fn build(
         self,
-        old: Vec<Box<Graph>>,
+        mut old: Vec<Box<Graph>>,
         ports: &mut [(&mut OpenPort, Loose)],
         signals: &Arc<[Arc<Signals>]>,
     ) -> (Vec<Box<Graph>>, Orphans) {
@@ -91,7 +90,12 @@ impl NextGraphs {
         let now = old.iter().map(|graph| graph.ticked).max().unwrap_or(Time::ZERO);
         let stats: Vec<Arc<WorkerStats>> =
             (0..workers).map(|_| Arc::new(WorkerStats::new(&self.layout))).collect();
-        let (instances, unwanted) = adopt(&self.layout, &self.pool, self.instances, old, &stats, now);
+        // Nothing waits there now; the ways that datagrams take are still right.
+        let mut fragments: Vec<Fragments> =
+            old.iter_mut().map(|graph| std::mem::replace(&mut graph.fragments, Fragments::new())).collect();
+        fragments.resize_with(workers, Fragments::new);
+        let (instances, unwanted) =
+            adopt(&self.layout, &self.pool, self.instances, old, &stats, &self.sites, now);
 
         let mut rx: Vec<Vec<Rx>> = (0..workers).map(|_| Vec::new()).collect();
         let mut tx: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
@@ -125,7 +129,7 @@ impl NextGraphs {
                 updates_in: updates_in.remove(0),
                 signals: signals.clone(),
                 bursts: vec![0; self.layout.chains.len()],
-                fragments: Fragments::new(),
+                fragments: fragments.remove(0),
                 ports: numbers.clone(),
                 pool: self.pool.clone(),
                 ticked: now,
@@ -191,6 +195,7 @@ fn adopt(
     mut new: Instances,
     old: Vec<Box<Graph>>,
     new_stats: &[Arc<WorkerStats>],
+    sites: &[WorkerSite],
     now: Time,
 ) -> (Instances, Orphans) {
     let old_workers = old.len();
@@ -213,30 +218,39 @@ fn adopt(
             };
             let affinity = layout.nfs[nf].affinity;
             let owner = |key: &FlowKey| steer::owner(layout, affinity, key);
-            let stats = crate::stats::NodeStats::new(0, 0);
+            // What a worker that goes holds is on the first one's account until it is where it belongs.
+            let account = if worker < layout.workers { worker } else { 0 };
+            old_stats.hand_held_to(&old_layout, old_nf, &new_stats[account], (layout, nf));
+            let unused = NodeStats::new(0, 0);
+            let stats = new_stats[account].nodes(layout, nf).next().unwrap_or(&unused);
             let mut cx = Cx {
                 now,
                 worker,
                 workers: layout.workers,
                 chain: layout.chains.get(layout.nfs[nf].home).map_or(0, |chain| chain.id),
                 pool,
-                stats: &stats,
+                stats,
                 outbox: &mut outbox,
             };
             if let Some(instances) = new.get_mut(worker) {
-                instances[nf].adopt(instance, &mut cx);
-                old_stats.hand_held_to(&old_layout, old_nf, &new_stats[worker], (layout, nf));
-                if layout.workers != old_workers {
-                    moving.entry(nf).or_default().extend(instances[nf].split(&owner));
+                if guarded(|| instances[nf].adopt(instance, &mut cx)).is_none() {
+                    // It starts empty: what it was to take over fell with it.
+                    instances[nf] = layout.nfs[nf].prepared.instance(&sites[worker]);
+                    new_stats[account].drop_held(layout, nf, Reason::PANIC);
+                } else if layout.workers != old_workers {
+                    let parts = guarded(|| instances[nf].split(&owner)).unwrap_or_default();
+                    moving.entry(nf).or_default().extend(parts);
                 }
             } else {
                 // This worker goes: all that it has belongs to others now.
                 let mut instance = instance;
-                moving.entry(nf).or_default().extend(instance.split(&owner));
-                old_stats.drop_held(&old_layout, old_nf, Reason::REMOVED);
+                moving.entry(nf).or_default().extend(guarded(|| instance.split(&owner)).unwrap_or_default());
+                let _ = guarded(|| instance.drain(&mut cx));
                 unwanted.push((old_nf, instance));
             }
-            outbox.emitted.clear();
+            for _ in outbox.emitted.drain(..) {
+                stats.drop(Reason::REMOVED, 1);
+            }
             outbox.updates.clear();
             outbox.events.clear();
         }
@@ -244,7 +258,7 @@ fn adopt(
     for (nf, parts) in moving {
         for (worker, part) in parts {
             if let Some(instances) = new.get_mut(worker) {
-                instances[nf].join(part);
+                let _ = guarded(|| instances[nf].join(part));
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::engine::{Inner, lock};
 use crate::error::EngineError;
 use crate::inbox::{Fall, Message, Report};
 use crate::nf::Nf;
-use crate::state::{Record, Selector};
+use crate::state::Record;
 use crate::time::Time;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use serde::Serialize;
@@ -94,8 +94,8 @@ struct Watch {
     /// By worker: its rounds when they last moved, and when that was.
     beats: Vec<(u64, Instant)>,
     links: BTreeMap<String, bool>,
-    /// By NF name: its last saved state, and when it was saved.
-    snapshots: BTreeMap<String, (Instant, Vec<Record>)>,
+    /// By NF name and worker: the instance's last saved state, and when it was saved.
+    snapshots: BTreeMap<(String, usize), (Instant, Vec<Record>)>,
 }
 
 /// An NF that is to be started again.
@@ -165,7 +165,10 @@ impl Watch {
             }
             let site = crate::rewire::worker_site(&inner.plan, restart.worker);
             let prepared = inner.plan.nfs[restart.nf].prepared.clone();
-            let saved = self.snapshots.get(&restart.name).map(|(_, records)| records.as_slice());
+            let saved = self
+                .snapshots
+                .get(&(restart.name.clone(), restart.worker))
+                .map(|(_, records)| records.as_slice());
             // A constructor that panics must not take the supervisor along.
             let made = catch_unwind(AssertUnwindSafe(|| {
                 let mut instance = prepared.instance(&site);
@@ -176,10 +179,16 @@ impl Watch {
                 }
                 instance
             }));
-            let (Ok(instance), Some(hand)) = (made, inner.crew.hands.get(restart.worker)) else { continue };
-            let Restart { nf, generation, .. } = restart;
-            hand.tell(Message::Replace { nf, generation, instance });
+            let (nf, generation) = (restart.nf, restart.generation);
+            let told = match (made, inner.crew.hands.get(restart.worker)) {
+                (Ok(instance), Some(hand)) => hand.tell(Message::Replace { nf, generation, instance }),
+                _ => false,
+            };
             drop(inner);
+            if !told {
+                self.restarts.push(Restart { due: Instant::now() + BACK_OFF.1, ..restart });
+                continue;
+            }
             self.tell_now(format!("nf.{}", restart.name), "restarted", restart.worker as u64);
         }
     }
@@ -193,12 +202,16 @@ impl Watch {
             .enumerate()
             .filter_map(|(index, nf)| Some((index, nf.name.clone(), nf.snapshot?)))
             .collect();
+        let workers = lock(&self.inner).plan.cores.len();
         for (index, name, period) in wanted {
-            if self.snapshots.get(&name).is_some_and(|(saved, _)| saved.elapsed() < period) {
-                continue;
-            }
-            if let Ok(records) = lock(&self.inner).export_all(index, &Selector::default()) {
-                self.snapshots.insert(name, (Instant::now(), records));
+            for worker in 0..workers {
+                let key = (name.clone(), worker);
+                if self.snapshots.get(&key).is_some_and(|(saved, _)| saved.elapsed() < period) {
+                    continue;
+                }
+                if let Ok(records) = lock(&self.inner).export_worker(index, worker) {
+                    self.snapshots.insert(key, (Instant::now(), records));
+                }
             }
         }
     }

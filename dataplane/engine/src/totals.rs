@@ -2,6 +2,7 @@
 
 use crate::latency::LatencySum;
 use crate::layout::Layout;
+use crate::registry::Prepared;
 use crate::snapshot::{ChainSnapshot, Drops, NfSnapshot, Packets, PortSnapshot, Snapshot};
 use crate::stats::{NodeStats, WorkerStats};
 use crate::verdict::Reason;
@@ -48,9 +49,8 @@ struct NfTotals {
 }
 
 impl Totals {
-    /// Adds what one worker counted. Sent before received, so that a live account never shows more packets sent
-    /// than came in.
-    pub(crate) fn add(&mut self, layout: &Layout, stats: &WorkerStats) {
+    /// Adds what one worker counted of packets that have left its hands: sent, dropped, absorbed.
+    pub(crate) fn add_ended(&mut self, layout: &Layout, stats: &WorkerStats) {
         for (name, counters) in layout.ports.iter().zip(&stats.ports) {
             let port = self.ports.entry(name.clone()).or_default();
             port.sent += counters.sent.get();
@@ -61,10 +61,21 @@ impl Totals {
         }
         for (chain, stats) in layout.chains.iter().zip(&stats.chains) {
             let totals = self.chains.entry(chain.name.clone()).or_default();
+            for (&nf, node) in chain.path.iter().zip(&stats.nodes) {
+                let nf = &layout.nfs[nf];
+                totals.nfs.entry(nf.name.clone()).or_default().add_ended(nf.prepared.as_ref(), node);
+            }
+        }
+    }
+
+    /// Adds what one worker counted of packets that came into its hands, and everything else.
+    pub(crate) fn add_begun(&mut self, layout: &Layout, stats: &WorkerStats) {
+        for (chain, stats) in layout.chains.iter().zip(&stats.chains) {
+            let totals = self.chains.entry(chain.name.clone()).or_default();
             totals.path = chain.path.iter().map(|&nf| layout.nfs[nf].name.clone()).collect();
             for (&nf, node) in chain.path.iter().zip(&stats.nodes) {
                 let nf = &layout.nfs[nf];
-                totals.nfs.entry(nf.name.clone()).or_default().add(nf.prepared.as_ref(), node);
+                totals.nfs.entry(nf.name.clone()).or_default().add_begun(nf.prepared.as_ref(), node);
             }
             totals.bytes += stats.bytes.get();
             totals.packets += stats.packets.get();
@@ -146,19 +157,22 @@ impl ChainTotals {
 }
 
 impl NfTotals {
-    fn add(&mut self, prepared: &dyn crate::registry::Prepared, stats: &NodeStats) {
-        self.kind = prepared.kind();
+    fn add_ended(&mut self, prepared: &dyn Prepared, stats: &NodeStats) {
         let reasons = prepared.drops().iter().chain(&Reason::ENGINE_NAMES);
         for (reason, counter) in reasons.zip(&stats.drops) {
             count(&mut self.drops, reason, counter.get());
         }
+        self.absorbed += stats.absorbed.get();
+    }
+
+    fn add_begun(&mut self, prepared: &dyn Prepared, stats: &NodeStats) {
+        self.kind = prepared.kind();
         for (name, counter) in prepared.counters().iter().zip(&stats.own) {
             *self.counters.entry((*name).to_owned()).or_default() += counter.get();
         }
         for (name, counter) in [("events_lost", &stats.events_lost), ("updates_lost", &stats.updates_lost)] {
             count(&mut self.counters, name, counter.get());
         }
-        self.absorbed += stats.absorbed.get();
         self.taken += stats.taken.get();
         self.released += stats.released.get();
         self.created += stats.created.get();

@@ -9,13 +9,15 @@ use crate::clock::Clock;
 use crate::cx::Outbox;
 use crate::graph::{Graph, Notice};
 use crate::inbox::{Message, Outlet, Signals};
+use crate::nf::Nf;
 use crate::note::{Next, Note};
 use crate::plan::Idle;
 use crate::sink::{self, Tx};
 use crate::source::Source;
 use crate::time::Time;
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, TryRecvError};
 use dpdk::Mbufs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
@@ -134,12 +136,34 @@ impl Worker {
 
     fn read_mail(&mut self, signals: &Signals) -> bool {
         signals.mail.store(false, Release);
-        while let Ok(message) = self.inbox.try_recv() {
-            if !self.handle(message, signals) {
-                return false;
+        loop {
+            match self.inbox.try_recv() {
+                Ok(message) => {
+                    if !self.handle(message, signals) {
+                        return false;
+                    }
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
             }
         }
-        true
+    }
+
+    /// Asks an NF something between bursts; `None` when it is down, or falls over the question.
+    pub(crate) fn with_nf<T>(&mut self, nf: usize, question: impl FnOnce(&mut dyn Nf) -> T) -> Option<T> {
+        let mut graph = self.graph.take()?;
+        let answer = match graph.instances.get_mut(nf) {
+            Some(Some(instance)) => match catch_unwind(AssertUnwindSafe(|| question(instance.as_mut()))) {
+                Ok(answer) => Some(answer),
+                Err(_) => {
+                    self.poison(&mut graph, nf, None);
+                    None
+                }
+            },
+            _ => None,
+        };
+        self.graph = Some(graph);
+        answer
     }
 
     /// Does what it is told; `false` to end.
@@ -174,6 +198,7 @@ impl Worker {
                 self.receiving = true;
                 self.graph = Some(graph);
             }
+            Message::Return(graph) => self.graph = Some(graph),
             Message::Replace { nf, generation, instance } => {
                 if let Some(graph) = &mut self.graph
                     && graph.layout.generation == generation
@@ -211,6 +236,8 @@ impl Worker {
         for index in 0..graph.updates_in.len() {
             self.take_updates(graph, index);
         }
+        // What NFs gave out on hearing them.
+        self.run_pending(graph, Trace::unmeasured(self.now));
         if !graph.fragments.is_idle() {
             if self.receiving {
                 self.release_fragments(graph);
@@ -326,8 +353,12 @@ impl Worker {
         }
         self.return_burst(group);
         burst.clear();
-        // Only now, so that whoever adds up the counters never sees a packet in neither.
+        // Only now, so that whoever adds up the counters never sees a packet in neither. And before they balance, what
+        // this round may still have in hand makes it restless again.
         self.flush_rings(graph);
+        if !self.receiving {
+            signals.quiet.store(false, Release);
+        }
         Signals::bump(&signals.ring_done, received as u64);
         received
     }
@@ -394,6 +425,7 @@ impl Worker {
     /// Sends what waits. Returns how many packets could not go yet.
     fn flush(&mut self, graph: &mut Graph, signals: &Signals) -> usize {
         let mut waiting = graph.fragments.waiting();
+        waiting += graph.updates_in.iter().map(rtrb::Consumer::slots).sum::<usize>();
         signals.waiting.store(waiting as u64, Relaxed);
         for (port, tx) in graph.tx.iter_mut().enumerate() {
             if let Tx::Queue(queue) = tx {
@@ -437,9 +469,9 @@ impl Worker {
         self.run_pending(graph, Trace::unmeasured(self.now));
     }
 
-    /// Lets every NF give back what it holds. Returns how many packets are still held.
-    pub(crate) fn drain(&mut self) -> u64 {
-        let Some(mut graph) = self.graph.take() else { return 0 };
+    /// Lets every NF give back what it holds.
+    pub(crate) fn drain(&mut self) {
+        let Some(mut graph) = self.graph.take() else { return };
         for nf in 0..graph.instances.len() {
             self.call_outside(&mut graph, nf, |nf, cx| nf.drain(cx));
             self.run_pending(&mut graph, Trace::unmeasured(self.now));
@@ -447,9 +479,7 @@ impl Worker {
         self.give_up_fragments(&mut graph);
         let signals = self.own.clone();
         self.flush(&mut graph, &signals);
-        let held = (0..graph.instances.len()).map(|nf| graph.stats.held(&graph.layout, nf)).sum();
         self.graph = Some(graph);
-        held
     }
 
     /// Gives up on packets that a device no longer takes.

@@ -155,3 +155,23 @@ fn a_held_packet_finds_its_chain_again_among_others() {
 fn beside_named(name: &str) -> engine::ChainPlan {
     chain(name, "frame.len > 9000", vec![])
 }
+
+#[test]
+fn a_panic_in_a_command_or_while_taking_over_stops_nothing_else() {
+    let bomb = || vec![nf("bomb", "bomb", "{ at = 1000000000000 }"), nf("w", "doubler", "{}")];
+    let engine = Engine::start(&rig::eal(), null_plan(1, bomb())).expect("start");
+    let told = engine.command("bomb", "tick", &serde_json::Value::Null);
+    assert!(matches!(&told, Err(EngineError::Poisoned(nf)) if nf == "bomb"), "{told:?}");
+    wait_for(&engine, "it comes back", |now| {
+        let bomb = &now.chains["chain"].nfs["bomb"];
+        bomb.panics == 1 && now.packets.sent > 1000
+    });
+    for _ in 0..3 {
+        engine.apply(null_plan(1, bomb())).expect("applied all the same");
+    }
+    let before = engine.snapshot().packets.sent;
+    wait_for(&engine, "packets flow", |now| now.packets.sent > before + 1000);
+    let end = engine.stop().expect("stop");
+    assert!(end.packets.balanced(), "{:?}", end.packets);
+    assert_eq!(end.packets.held, 0);
+}

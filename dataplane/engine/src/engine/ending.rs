@@ -30,16 +30,16 @@ impl Engine {
     /// A worker that does not come round, a capture that could not be read to its end or written, a report
     /// that could not be written. All that can be ended has ended even then.
     pub fn stop(&self) -> Result<Snapshot, EngineError> {
+        let mut inner = self.lock();
+        let ended = if inner.ended.is_some() { Ok(()) } else { inner.end() };
+        let snapshot = inner.snapshot();
+        drop(inner);
+        // Last, as it takes in NFs that fall while they give back what they hold.
         let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(supervisor) = supervisor {
             supervisor.end();
         }
-        let mut inner = self.lock();
-        if inner.ended.is_some() {
-            return Ok(inner.snapshot());
-        }
-        inner.end()?;
-        Ok(inner.snapshot())
+        ended.map(|()| snapshot)
     }
 }
 
@@ -56,10 +56,12 @@ impl Inner {
         self.crew.quiesce()?;
         let deadline = Instant::now() + DRAIN;
         while Instant::now() < deadline {
-            let held: u64 = self.crew.hands.iter().filter_map(|hand| hand.ask(|worker| worker.drain())).sum();
-            // What was given back may have gone over rings.
+            for hand in &self.crew.hands {
+                hand.ask(|worker| worker.drain());
+            }
+            // What was given back may have gone over rings, to NFs that hold it in their turn.
             self.crew.quiesce()?;
-            if held == 0 {
+            if self.totals().held() == 0 {
                 break;
             }
         }
@@ -77,7 +79,7 @@ impl Inner {
     }
 
     /// Closes captures.
-    fn close(&mut self, queues: BTreeMap<String, Loose>) -> Result<(), EngineError> {
+    pub(super) fn close(&mut self, queues: BTreeMap<String, Loose>) -> Result<(), EngineError> {
         let mut result = Ok(());
         for (name, loose) in queues {
             let failed = |error: capture::CaptureError| EngineError::Port {
@@ -135,7 +137,7 @@ pub(super) fn finish_removed(old: &[NfPlan], new: &[NfPlan], orphans: Orphans) {
         }
     }
     for (nf, records) in records {
-        if let Err(error) = old[nf].prepared.finish(&records) {
+        if let Some(Err(error)) = super::guarded(|| old[nf].prepared.finish(&records)) {
             tracing::error!(nf = old[nf].name, %error, "its report was not written");
         }
     }

@@ -7,6 +7,7 @@ use crate::state::{Cursor, Record, Role, Scope, Selector, StateError};
 use crate::worker::Worker;
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Page = (Vec<Record>, Option<Cursor>);
 
@@ -84,14 +85,13 @@ impl Inner {
         let name = self.plan.nfs[nf].name.clone();
         if let Some(ended) = &mut self.ended {
             let graph = ended.graphs.get_mut(worker).ok_or(EngineError::NoSuchWorker(worker))?;
-            let instance = graph.instances[nf].as_mut().ok_or(EngineError::Poisoned(name))?;
-            return Ok(question(instance.as_mut()));
+            let Some(instance) = graph.instances[nf].as_mut() else {
+                return Err(EngineError::Poisoned(name));
+            };
+            return guarded(|| question(instance.as_mut())).ok_or(EngineError::Poisoned(name));
         }
         let hand = self.crew.hands.get(worker).ok_or(EngineError::NoSuchWorker(worker))?;
-        let asked = hand.ask(move |worker: &mut Worker| {
-            let instance = worker.graph.as_mut()?.instances.get_mut(nf)?.as_mut()?;
-            Some(question(instance.as_mut()))
-        });
+        let asked = hand.ask(move |worker: &mut Worker| worker.with_nf(nf, question));
         match asked {
             Some(Some(answer)) => Ok(answer),
             Some(None) => Err(EngineError::Poisoned(name)),
@@ -116,16 +116,32 @@ impl Inner {
         page.map_err(|source| EngineError::State { nf: self.plan.nfs[nf].name.clone(), source })
     }
 
+    /// All state of an NF's instance on one worker.
+    pub(crate) fn export_worker(&mut self, nf: usize, worker: usize) -> Result<Vec<Record>, EngineError> {
+        self.export_selected(nf, worker, &Selector::default())
+    }
+
+    fn export_selected(
+        &mut self,
+        nf: usize,
+        worker: usize,
+        selector: &Selector,
+    ) -> Result<Vec<Record>, EngineError> {
+        let mut all = Vec::new();
+        let mut cursor = Some(Cursor::default());
+        while let Some(at) = cursor {
+            let (records, next) = self.page(nf, worker, at, selector)?;
+            all.extend(records);
+            cursor = next;
+        }
+        Ok(all)
+    }
+
     /// All state of an NF, in canonical order.
     pub(crate) fn export_all(&mut self, nf: usize, selector: &Selector) -> Result<Vec<Record>, EngineError> {
         let mut all = Vec::new();
         for worker in 0..self.plan.cores.len() {
-            let mut cursor = Some(Cursor::default());
-            while let Some(at) = cursor {
-                let (records, next) = self.page(nf, worker, at, selector)?;
-                all.extend(records);
-                cursor = next;
-            }
+            all.extend(self.export_selected(nf, worker, selector)?);
         }
         if self.plan.cores.len() > 1 {
             let (flows, shared): (Vec<_>, Vec<_>) =
@@ -146,8 +162,8 @@ impl Inner {
     /// the NF knows how, so a fresh instance takes them all in.
     fn merge_shared(&self, nf: usize, shared: Vec<Record>) -> Vec<Record> {
         let mut whole = self.scratch(nf);
-        match whole.state().map(|state| state.import(&shared)) {
-            Some(Ok(())) => all_pages(whole.as_mut()),
+        match guarded(|| whole.state().map(|state| state.import(&shared))) {
+            Some(Some(Ok(()))) => all_pages(whole.as_mut()),
             _ => shared,
         }
     }
@@ -159,8 +175,8 @@ impl Inner {
         let failed = move |source| EngineError::State { nf: name.clone(), source };
         // Everything is tried on a fresh instance first, so that bad records change nothing.
         let mut whole = self.scratch(nf);
-        let state = whole.state().ok_or(StateError::Unsupported).map_err(&failed)?;
-        state.import(&records).map_err(&failed)?;
+        let tried = guarded(|| whole.state().ok_or(StateError::Unsupported)?.import(&records));
+        tried.ok_or_else(|| EngineError::Poisoned(self.plan.nfs[nf].name.clone()))?.map_err(&failed)?;
         if workers == 1 {
             return self.import_into(nf, 0, records).map(|()| count);
         }
@@ -196,12 +212,21 @@ impl Inner {
     }
 }
 
-/// All state of an instance, page by page.
+/// Calls into an NF off the packets' way; `None` when it panicked.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+/// All state of an instance, page by page; what it gives before it panics, should it.
 pub(super) fn all_pages(instance: &mut dyn Nf) -> Vec<Record> {
     let mut records = Vec::new();
     let mut cursor = Some(Cursor::default());
-    while let (Some(at), Some(state)) = (cursor, instance.state()) {
-        cursor = state.export(at, &Selector::default(), &mut records);
+    while let Some(at) = cursor {
+        cursor = guarded(|| {
+            let state = instance.state()?;
+            state.export(at, &Selector::default(), &mut records)
+        })
+        .flatten();
     }
     records
 }

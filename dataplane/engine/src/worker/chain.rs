@@ -377,7 +377,7 @@ impl Worker {
     }
 
     /// An instance has panicked: it leaves the core, with an account of what it held.
-    fn poison(&mut self, graph: &mut Graph, nf: usize, at: Option<(usize, usize)>) {
+    pub(super) fn poison(&mut self, graph: &mut Graph, nf: usize, at: Option<(usize, usize)>) {
         let instance = graph.instances[nf].take();
         let stats = match at {
             Some((chain, position)) => Some(&graph.stats.chains[chain].nodes[position]),

@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use engine::{
-    Affinity, Buffers, Burst, ChainPlan, ConfigError, Cx, Device, Effects, Idle, Kind, Nf, NfPlan, OnPanic,
-    Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time, WorkerSite,
+    Affinity, Buffers, Burst, ChainPlan, CommandError, ConfigError, Cx, Device, Effects, Idle, Kind, Nf,
+    NfPlan, OnPanic, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time, WorkerSite,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,18 @@ impl Nf for Bomb {
     fn process(&mut self, burst: &mut Burst, _cx: &mut Cx<'_>) {
         self.left = self.left.saturating_sub(burst.len() as u64);
         assert!(self.left > 0, "the bomb of the test went off, as it should");
+    }
+
+    fn command(
+        &mut self,
+        name: &str,
+        _arguments: &serde_json::Value,
+    ) -> Result<serde_json::Value, CommandError> {
+        panic!("the bomb of the test was told to {name}, and goes off");
+    }
+
+    fn adopt(&mut self, _old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
+        panic!("the bomb of the test is to take over, and goes off");
     }
 }
 
