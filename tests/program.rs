@@ -2,7 +2,7 @@
 
 mod rig;
 
-use capture::{CaptureError, Reader};
+use capture::CaptureError;
 use rig::{Ended, Folder, Run, assert_balanced, braid, example};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -56,22 +56,6 @@ fn replay(folder: &Folder, config: &Path, input: &Path, output: &str, more: &[&s
     let output = folder.path(output);
     let files = [Path::new("replay"), config, input, &output].map(|path| path.as_os_str().to_owned());
     braid(files.into_iter().chain(more.iter().map(OsString::from)).chain([OsString::from("--json")]))
-}
-
-/// How many packets of a capture are readable, and why no more.
-fn readable(path: &Path) -> (u64, Option<CaptureError>) {
-    let mut frames = 0;
-    let mut reader = match Reader::open(path) {
-        Ok(reader) => reader,
-        Err(error) => return (0, Some(error)),
-    };
-    loop {
-        match reader.next() {
-            Ok(Some(_)) => frames += 1,
-            Ok(None) => return (frames, None),
-            Err(error) => return (frames, Some(error)),
-        }
-    }
 }
 
 fn keys(value: &Value) -> BTreeSet<&str> {
@@ -163,8 +147,8 @@ fn a_run_ends_with_its_captures() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let account = ended.account();
     assert_balanced(&account);
-    assert_eq!(account.packets.received, readable(&input).0);
-    assert_eq!(account.packets.sent, readable(&folder.path("out.pcap")).0);
+    assert_eq!(account.packets.received, rig::readable(&input).0);
+    assert_eq!(account.packets.sent, rig::readable(&folder.path("out.pcap")).0);
 }
 
 #[test]
@@ -192,7 +176,7 @@ fn a_replay_gives_the_same_bytes_and_state_each_time_and_with_any_number_of_work
         assert_balanced(&ended.account());
         let found =
             (fs::read(folder.path(&output)).expect("output"), folder.read(&format!("state{round}.json")));
-        assert_eq!(readable(&folder.path(&output)).0, ended.account().packets.sent);
+        assert_eq!(rig::readable(&folder.path(&output)).0, ended.account().packets.sent);
         match &first {
             None => first = Some(found),
             Some(first) => {
@@ -228,7 +212,7 @@ fn a_replay_plays_the_chain_that_is_asked_for() {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     let account = ended.account();
     assert!(account.packets.dropped.is_empty(), "{:?}", account.packets);
-    assert_eq!(account.packets.sent, readable(&input).0);
+    assert_eq!(account.packets.sent, rig::readable(&input).0);
 
     let ended = replay(&folder, &config, &input, "third.pcap", &["--chain", "ingres"]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
@@ -272,7 +256,7 @@ fn the_readable_part_of_a_cut_capture_is_delivered_and_the_cut_reported() {
     for (name, format) in [("http.pcap", "pcap"), ("vlan.pcapng", "pcapng")] {
         let whole = fs::read(example(name)).expect("a capture");
         let cut = folder.file(&format!("cut.{format}"), &whole[..whole.len() * 2 / 3 + 1]);
-        let (frames, error) = readable(&cut);
+        let (frames, error) = rig::readable(&cut);
         assert!(
             frames > 0 && matches!(error, Some(CaptureError::CutShort { .. })),
             "{name}: {frames} {error:?}"
@@ -281,6 +265,6 @@ fn the_readable_part_of_a_cut_capture_is_delivered_and_the_cut_reported() {
         let ended = replay(&folder, &config, &cut, &output, &["--chain", "ingress"]);
         assert_eq!(ended.code, Some(1), "{name}");
         assert!(ended.err.contains("is cut short"), "{name}: {}", ended.err);
-        assert_eq!(readable(&folder.path(&output)).0, frames, "{name}");
+        assert_eq!(rig::readable(&folder.path(&output)).0, frames, "{name}");
     }
 }

@@ -3,7 +3,7 @@
 
 mod rig;
 
-use capture::{CaptureError, Reader};
+use capture::CaptureError;
 use rig::{Folder, assert_balanced, braid};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -80,22 +80,6 @@ fn captures() -> Vec<PathBuf> {
     found
 }
 
-/// Frames of a capture, and why there are no more.
-fn frames(path: &Path) -> (u64, Option<CaptureError>) {
-    let mut frames = 0;
-    let mut reader = match Reader::open(path) {
-        Ok(reader) => reader,
-        Err(error) => return (0, Some(error)),
-    };
-    loop {
-        match reader.next() {
-            Ok(Some(_)) => frames += 1,
-            Ok(None) => return (frames, None),
-            Err(error) => return (frames, Some(error)),
-        }
-    }
-}
-
 /// How a replay was found to be right.
 #[derive(Default, Debug)]
 struct Tally {
@@ -125,8 +109,8 @@ fn replay(
     if ended.err.contains("panicked") {
         return Err(format!("panic: {}", ended.err));
     }
-    let (readable, error) = frames(input);
-    let written = frames(&output).0;
+    let (readable, error) = rig::readable(input);
+    let written = rig::readable(&output).0;
     let mut tally = tally.lock().expect("no lane panics");
     match error {
         None => {

@@ -1,6 +1,7 @@
 //! What the tests of the whole program share: a folder of their own, a run of `braid`, its socket, its account.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use capture::{CaptureError, Reader};
 use control::client::Client;
 use engine::Snapshot;
 use serde_json::Value;
@@ -163,4 +164,20 @@ pub fn stats(client: &mut Client) -> Snapshot {
 pub fn assert_balanced(account: &Snapshot) {
     assert!(account.packets.balanced(), "{:?}", account.packets);
     assert_eq!(account.packets.held, 0, "{:?}", account.packets);
+}
+
+/// How many frames of a capture can be read, and why no more.
+pub fn readable(path: &Path) -> (u64, Option<CaptureError>) {
+    let mut frames = 0;
+    let mut reader = match Reader::open(path) {
+        Ok(reader) => reader,
+        Err(error) => return (0, Some(error)),
+    };
+    loop {
+        match reader.next() {
+            Ok(Some(_)) => frames += 1,
+            Ok(None) => return (frames, None),
+            Err(error) => return (frames, Some(error)),
+        }
+    }
 }
