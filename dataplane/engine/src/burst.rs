@@ -68,7 +68,7 @@ impl Burst {
     /// Empty for a packet that was taken.
     #[inline]
     pub fn bytes(&self, i: usize) -> &[u8] {
-        self.mbufs.get(i).map_or(&[], Mbuf::data)
+        self.mbufs.data(i)
     }
 
     /// The packet's first segment, to write to. A shared packet is copied first.
@@ -80,12 +80,25 @@ impl Burst {
     #[inline]
     pub fn bytes_mut(&mut self, i: usize) -> Option<&mut [u8]> {
         let Burst { mbufs, verdicts, exceptions, .. } = self;
-        let bytes = mbufs.get_mut(i)?.data_mut();
-        if bytes.is_none() {
+        let bytes = mbufs.data_mut(i)?;
+        if bytes.is_err() {
             verdicts[i] = Verdict::Drop(Reason::NO_MBUFS);
             *exceptions |= 1u32 << (i % BURST);
         }
-        bytes
+        bytes.ok()
+    }
+
+    /// [`Burst::bytes_mut`] for every packet, in order: `write` gets the index and the bytes.
+    #[inline(always)]
+    pub fn for_each_mut(&mut self, mut write: impl FnMut(usize, &mut [u8])) {
+        if let Some(packets) = self.mbufs.plain_data_mut() {
+            return packets.enumerate().for_each(|(i, bytes)| write(i, bytes));
+        }
+        for i in 0..self.len() {
+            if let Some(bytes) = self.bytes_mut(i) {
+                write(i, bytes);
+            }
+        }
     }
 
     /// Length of the whole packet in bytes, all segments.
@@ -111,6 +124,30 @@ impl Burst {
             self.parsed |= bit;
         }
         self.headers[i]
+    }
+
+    /// [`Burst::headers`] of all packets, parsed where they are not yet.
+    #[inline]
+    pub fn all_headers(&mut self) -> &[Headers] {
+        let n = self.len().min(BURST);
+        if self.parsed & low_bits(n) != low_bits(n) {
+            self.parse_all();
+        }
+        &self.headers[..n]
+    }
+
+    fn parse_all(&mut self) {
+        match self.mbufs.as_slice() {
+            Some(packets) if self.parsed == 0 => {
+                for (headers, mbuf) in self.headers.iter_mut().zip(packets) {
+                    *headers = wire::parse_with_len(mbuf.data(), mbuf.len());
+                }
+                self.parsed = low_bits(packets.len());
+            }
+            _ => (0..self.len()).for_each(|i| {
+                self.headers(i);
+            }),
+        }
     }
 
     /// Forgets what is known of the packet's headers, so that they are parsed anew.

@@ -175,7 +175,7 @@ impl Stand {
         self.burst.clear();
         let mut others = Vec::new();
         for input in inputs.iter().take(BURST) {
-            let mbuf = self.fill(input, packing).ok_or(Exhausted)?;
+            let mut mbuf = self.fill(input, packing).ok_or(Exhausted)?;
             if shared {
                 others.push(mbuf.share());
             }

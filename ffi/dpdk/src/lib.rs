@@ -29,7 +29,7 @@ pub use clock::{thread_socket, tsc, tsc_hz};
 pub use eal::{Eal, EalOptions, ThreadGuard};
 pub use error::{DpdkError, EalError};
 pub use mbuf::{ChecksumStatus, L4Checksum, Mbuf, RxChecksum, Segments, SegmentsMut, TxChecksum};
-pub use mbufs::{BURST, Drain, Mbufs};
+pub use mbufs::{BURST, Drain, Exhausted, Mbufs};
 pub use pool::Pool;
 pub use port::{Link, Port, PortConfig, PortInfo, PortStats};
 pub use queue::{RxQueue, TxQueue};

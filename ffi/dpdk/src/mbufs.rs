@@ -12,17 +12,25 @@ pub const BURST: usize = 32;
 
 /// Up to [`BURST`] packets in order, some of which may have been taken out (holes). Nothing is allocated;
 /// dropping it or clearing it frees the packets in one call.
+///
+/// A burst that came from a device is looked through once, by [`RxQueue::receive`](crate::RxQueue::receive). While
+/// its packets have only been read and written by [`Mbufs::data`] and [`Mbufs::data_mut`] they are known to be
+/// *plain*, and neither writing to them nor sending them looks at each of them again.
 pub struct Mbufs {
     /// Beyond `len` all are `None`.
     slots: [Option<Mbuf>; BURST],
     len: usize,
+    /// Some slot below `len` may be `None`; if not set, none is.
+    holes: bool,
+    /// All packets are plain ([`Mbuf::is_plain`]).
+    plain: bool,
 }
 
 impl Mbufs {
     /// No packets.
     #[must_use]
     pub const fn new() -> Mbufs {
-        Mbufs { slots: [const { None }; BURST], len: 0 }
+        Mbufs { slots: [const { None }; BURST], len: 0, holes: false, plain: true }
     }
 
     /// How many slots are in use, holes included.
@@ -54,6 +62,7 @@ impl Mbufs {
     pub fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
         match self.slots.get_mut(self.len) {
             Some(slot) => {
+                self.plain &= mbuf.is_plain();
                 *slot = Some(mbuf);
                 self.len += 1;
                 Ok(())
@@ -69,23 +78,50 @@ impl Mbufs {
         self.slots.get(i)?.as_ref()
     }
 
-    /// The packet in slot `i`; `None` for a hole or out of range.
+    /// The packet in slot `i`, to do anything with; `None` for a hole or out of range. To write to its bytes alone
+    /// take [`Mbufs::data_mut`].
     #[inline]
     #[must_use]
     pub fn get_mut(&mut self, i: usize) -> Option<&mut Mbuf> {
+        self.plain = false;
         self.slots.get_mut(i)?.as_mut()
+    }
+
+    /// [`Mbuf::data`] of the packet in slot `i`; empty for a hole or out of range.
+    #[inline(always)]
+    #[must_use]
+    pub fn data(&self, i: usize) -> &[u8] {
+        self.get(i).map_or(&[], Mbuf::data)
+    }
+
+    /// [`Mbuf::data_mut`] of the packet in slot `i`: an error when it is shared and there is no mbuf to copy it. `None`
+    /// for a hole or out of range.
+    #[inline(always)]
+    pub fn data_mut(&mut self, i: usize) -> Option<Result<&mut [u8], Exhausted>> {
+        let plain = self.plain;
+        let mbuf = self.slots.get_mut(i)?.as_mut()?;
+        if plain {
+            // SAFETY: `plain`: this is the only reference.
+            return Some(Ok(unsafe { mbuf.data_mut_exclusive() }));
+        }
+        Some(mbuf.data_mut().ok_or(Exhausted))
     }
 
     /// Takes the packet out of slot `i` and leaves a hole; the others stay where they are.
     #[inline]
     pub fn take(&mut self, i: usize) -> Option<Mbuf> {
-        self.slots.get_mut(i)?.take()
+        let mbuf = self.slots.get_mut(i)?.take()?;
+        self.holes = true;
+        Some(mbuf)
     }
 
     /// Closes the holes; the order stays.
     #[inline]
     pub fn compact(&mut self) {
-        self.compact_from(0);
+        if self.holes {
+            self.compact_from(0);
+            self.holes = false;
+        }
     }
 
     /// Closes the holes from slot `start` on.
@@ -112,7 +148,9 @@ impl Mbufs {
         for (to, from) in self.slots[self.len..].iter_mut().zip(&mut other.slots[..count]) {
             *to = from.take();
         }
+        self.plain &= other.plain;
         self.len += count;
+        other.holes = count > 0;
         other.compact();
         count
     }
@@ -122,6 +160,7 @@ impl Mbufs {
     #[inline]
     pub fn split_mask(&mut self, mask: u32, into: &mut Mbufs) {
         let mut kept = 0;
+        into.plain &= self.plain;
         for i in 0..self.len {
             let Some(mbuf) = self.slots[i].take() else { continue };
             if mask & (1 << i) != 0 && into.len < BURST {
@@ -133,6 +172,7 @@ impl Mbufs {
             }
         }
         self.len = kept;
+        self.holes = false;
     }
 
     /// Takes all packets out, in order. Those that are not asked for are freed with the iterator.
@@ -162,13 +202,50 @@ impl Mbufs {
 
     /// The packets, in order, without the holes.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Mbuf> {
+        self.plain = false;
         self.slots[..self.len].iter_mut().flatten()
     }
 
-    /// The slots in use.
+    /// Every slot in use holds a plain packet ([`Mbuf::is_plain`]).
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain & !self.holes
+    }
+
+    /// [`Mbuf::data_mut`] of every packet, in order, when all are known to be plain and none is missing: one look at
+    /// the burst instead of some at each packet. Otherwise `None`, and [`Mbufs::data_mut`] is the way.
+    #[inline(always)]
+    pub fn plain_data_mut(&mut self) -> Option<impl Iterator<Item = &mut [u8]>> {
+        if !self.is_plain() {
+            return None;
+        }
+        // SAFETY: without holes, every slot below `len` is an `Mbuf`, which has the layout of `Option<Mbuf>`.
+        let packets =
+            unsafe { std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Mbuf>(), self.len) };
+        // SAFETY: `plain`: each is the only reference to its packet.
+        Some(packets.iter_mut().map(|mbuf| unsafe { mbuf.data_mut_exclusive() }))
+    }
+
+    /// The packets, in order, unless one may be missing.
+    #[inline(always)]
+    #[must_use]
+    pub fn as_slice(&self) -> Option<&[Mbuf]> {
+        if self.holes {
+            return None;
+        }
+        // SAFETY: without holes, every slot below `len` is an `Mbuf`, which has the layout of `Option<Mbuf>`.
+        Some(unsafe { std::slice::from_raw_parts(self.slots.as_ptr().cast(), self.len) })
+    }
+
+    /// The slots in use. Whoever changes what is in them calls [`Mbufs::changed`].
     #[inline]
     pub(crate) fn used(&mut self) -> &mut [Option<Mbuf>] {
         &mut self.slots[..self.len]
+    }
+
+    /// Nothing is known of the slots any more.
+    pub(crate) fn changed(&mut self) {
+        (self.holes, self.plain) = (true, false);
     }
 
     /// The slots behind those in use, all empty. Call [`Mbufs::grow`] when some have been filled.
@@ -180,10 +257,11 @@ impl Mbufs {
     /// `count` more slots are in use.
     ///
     /// # Safety
-    /// There are as many spare ones, and they hold packets (or nothing) now.
+    /// There are as many spare ones, and they hold packets now; plain ones if `plain`.
     #[inline]
-    pub(crate) unsafe fn grow(&mut self, count: usize) {
+    pub(crate) unsafe fn grow(&mut self, count: usize, plain: bool) {
         debug_assert!(self.len + count <= BURST);
+        self.plain &= plain;
         self.len += count;
     }
 
@@ -205,8 +283,15 @@ impl Mbufs {
             }
         }
         self.len = rest;
+        if rest == 0 {
+            (self.holes, self.plain) = (false, true);
+        }
     }
 }
+
+/// A shared packet could not be copied: its pool has no mbuf left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted;
 
 impl Default for Mbufs {
     fn default() -> Self {
@@ -238,7 +323,7 @@ impl Iterator for Drain<'_> {
     #[inline]
     fn next(&mut self) -> Option<Mbuf> {
         while self.next < self.mbufs.len {
-            let slot = self.mbufs.slots[self.next].take();
+            let slot = self.mbufs.take(self.next);
             self.next += 1;
             if slot.is_some() {
                 return slot;

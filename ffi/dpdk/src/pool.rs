@@ -111,7 +111,7 @@ impl Pool {
         };
         if result == 0 {
             // SAFETY: that many slots have just been filled.
-            unsafe { into.grow(n) };
+            unsafe { into.grow(n, false) };
         }
         result == 0
     }

@@ -9,7 +9,7 @@ use crate::{Mbuf, Mbufs, gate};
 /// Headers are contiguous this far.
 const CONTIGUOUS: usize = 256;
 /// An Ethernet header; devices may hang on less.
-const SHORTEST: usize = 14;
+pub(crate) const SHORTEST: usize = 14;
 
 /// A receive queue. The port runs at least as long as this lives.
 pub struct RxQueue {
@@ -63,14 +63,16 @@ impl RxQueue {
             return (0, 0);
         }
         // SAFETY: the device has put that many packets there and given them to us.
-        unsafe { into.grow(usize::from(received)) };
-        let (mut bytes, mut contiguous) = (0, true);
-        for mbuf in into.used()[before..].iter().flatten() {
-            bytes += mbuf.len() as u64;
-            contiguous &= mbuf.is_contiguous();
-        }
-        if contiguous {
-            return (usize::from(received), bytes);
+        unsafe { into.grow(usize::from(received), true) };
+        if let Some(packets) = into.as_slice() {
+            let (mut bytes, mut oddities) = (0, 0);
+            for mbuf in &packets[before..] {
+                bytes += mbuf.len() as u64;
+                oddities |= mbuf.oddities();
+            }
+            if oddities == 0 {
+                return (usize::from(received), bytes);
+            }
         }
         let received = self.gather_headers(into, before);
         (received, into.used()[before..].iter().flatten().map(|mbuf| mbuf.len() as u64).sum())
@@ -80,6 +82,7 @@ impl RxQueue {
     /// no mbuf.
     #[cold]
     fn gather_headers(&mut self, into: &mut Mbufs, before: usize) -> usize {
+        into.changed();
         for slot in &mut into.used()[before..] {
             if slot.as_mut().is_some_and(|mbuf| !mbuf.ensure_contiguous(CONTIGUOUS)) {
                 *slot = None;
@@ -125,18 +128,11 @@ impl TxQueue {
     /// and one whose checksum offload the device refuses.
     #[inline]
     pub fn send(&mut self, from: &mut Mbufs) -> usize {
-        let multi_segment = self.multi_segment;
-        let lengths = SHORTEST..=self.longest;
-        // Holes are not plain either: without any, everything can go as it is.
-        let plain = |slot: &Option<Mbuf>| {
-            slot.as_ref().is_some_and(|mbuf| {
-                mbuf.is_exclusive() & (multi_segment | mbuf.is_contiguous()) & lengths.contains(&mbuf.len())
-            })
-        };
-        if !self.prepare && from.used().iter().all(plain) {
+        // One segment is no longer than this.
+        let takes_all = !self.prepare && self.longest >= usize::from(u16::MAX);
+        if takes_all && from.is_plain() {
             return self.burst(from, from.len());
         }
-        from.compact();
         self.send_checked(from)
     }
 
@@ -160,10 +156,24 @@ impl TxQueue {
         sent
     }
 
+    /// The way for bursts of which not enough is known.
+    fn send_checked(&mut self, from: &mut Mbufs) -> usize {
+        from.compact();
+        let (multi_segment, lengths) = (self.multi_segment, SHORTEST..=self.longest);
+        let ready = |mbuf: &Mbuf| {
+            mbuf.is_exclusive() & (multi_segment | mbuf.is_contiguous()) & lengths.contains(&mbuf.len())
+        };
+        if !self.prepare && from.iter().all(ready) {
+            return self.burst(from, from.len());
+        }
+        self.mend_and_send(from)
+    }
+
     /// The way for bursts with packets that need something first.
     #[cold]
-    fn send_checked(&mut self, from: &mut Mbufs) -> usize {
+    fn mend_and_send(&mut self, from: &mut Mbufs) -> usize {
         let before = from.len();
+        from.changed();
         // Packets that are in order, from the front; one that only lacks an mbuf waits for the next time.
         let mut ready = 0;
         for slot in from.used() {

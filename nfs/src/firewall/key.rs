@@ -4,13 +4,13 @@ use super::config::{Fragments, Malformed, Plan};
 use super::rules::Action;
 use super::{FRAGMENTS_JUDGED, LATER_FRAGMENT, MALFORMED_JUDGED, NON_IP, OWN_REASONS, TINY_FRAGMENT};
 use engine::{Cx, Reason};
-use tables::classifier::Key;
+use tables::classifier::{Key, Keys};
 use wire::Headers;
 use wire::protocol::{ether_type, ip};
 
 /// What becomes of a packet before any rule is asked.
 pub(super) enum Fate {
-    /// The rules decide, by the key that was written.
+    /// The rules decide, by the key that was added.
     Rules,
     /// It goes on.
     Pass,
@@ -18,19 +18,27 @@ pub(super) enum Fate {
     Drop(Reason),
 }
 
-/// Judges a packet by what needs no rule; else writes its key.
+/// Judges a packet by what needs no rule; else adds its key, for which there is room.
 #[inline(always)]
-pub(super) fn of_packet(plan: &Plan, headers: &Headers, frame: &[u8], to: &mut Key, cx: &mut Cx<'_>) -> Fate {
-    let usual = headers.is_ip() && headers.malformed().is_none() && !headers.is_later_fragment();
-    if !usual && let Some(fate) = unusual(plan, headers, frame, cx) {
+pub(super) fn of_packet(plan: &Plan, headers: Headers, frame: &[u8], to: &mut Keys, cx: &mut Cx<'_>) -> Fate {
+    if let Some(packet) = headers.usual_ipv4(frame) {
+        to.push_ipv4(packet.addresses(), packet.ports(), packet.protocol(), packet.tcp_flags());
+        return Fate::Rules;
+    }
+    of_unusual(plan, &headers, frame, to, cx)
+}
+
+/// Any packet.
+fn of_unusual(plan: &Plan, headers: &Headers, frame: &[u8], to: &mut Keys, cx: &mut Cx<'_>) -> Fate {
+    let judged = headers.is_ip() && headers.malformed().is_none() && !headers.is_later_fragment();
+    if !judged && let Some(fate) = without_rules(plan, headers, frame, cx) {
         return fate;
     }
-    write(headers, frame, to);
+    to.push(&key(headers, frame));
     Fate::Rules
 }
 
-#[inline(always)]
-fn write(headers: &Headers, frame: &[u8], to: &mut Key) {
+fn key(headers: &Headers, frame: &[u8]) -> Key {
     let ports = headers.ports(frame);
     let protocol = headers.protocol().unwrap_or(0);
     let (source, destination, ether_type) = match headers.ipv4_addresses(frame) {
@@ -43,7 +51,7 @@ fn write(headers: &Headers, frame: &[u8], to: &mut Key) {
     let tcp_flags = headers.tcp_flags(frame);
     let (source_port, destination_port) = ports.unwrap_or_default();
     let icmp = if ports.is_none() { headers.icmp_type_code(frame) } else { None };
-    *to = Key {
+    Key {
         source,
         destination,
         source_port,
@@ -56,12 +64,12 @@ fn write(headers: &Headers, frame: &[u8], to: &mut Key) {
         // A TCP header that is cut off after the ports has flags that nobody knows: no rule may guess them.
         has_ports: ports.is_some() && (protocol != ip::TCP || tcp_flags.is_some()),
         has_icmp: icmp.is_some(),
-    };
+    }
 }
 
 /// Packets that are not IP, broken or later fragments; `None` when the rules are to decide.
 #[cold]
-fn unusual(plan: &Plan, headers: &Headers, frame: &[u8], cx: &mut Cx<'_>) -> Option<Fate> {
+fn without_rules(plan: &Plan, headers: &Headers, frame: &[u8], cx: &mut Cx<'_>) -> Option<Fate> {
     if let Some(malformed) = headers.malformed() {
         if plan.malformed == Malformed::Drop {
             return Some(Fate::Drop(Reason::new(OWN_REASONS.len() as u8 + malformed as u8 - 1)));

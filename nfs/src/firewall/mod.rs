@@ -17,7 +17,7 @@ use rules::Action;
 use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
-use tables::classifier::{Key, NONE};
+use tables::classifier::{Keys, NONE};
 
 const DENIED: Reason = Reason::new(0);
 const DEFAULT_DENIED: Reason = Reason::new(1);
@@ -49,7 +49,7 @@ pub struct Firewall {
     plan: Arc<Plan>,
     /// Packets that each rule was the first to match.
     hits: Box<[u64]>,
-    keys: [Key; BURST],
+    keys: Keys,
 }
 
 impl Nf for Firewall {
@@ -57,37 +57,36 @@ impl Nf for Firewall {
         let plan = &*self.plan;
         // The packets that the rules are asked about, without gaps.
         let mut places = [0u8; BURST];
-        let mut n = 0;
+        self.keys.clear();
+        burst.all_headers();
         for i in 0..burst.len() {
             let headers = burst.headers(i);
-            match key::of_packet(plan, &headers, burst.bytes(i), &mut self.keys[n], cx) {
-                Fate::Rules => {
-                    places[n] = i as u8;
-                    n += 1;
-                }
+            places[self.keys.len() % BURST] = i as u8;
+            match key::of_packet(plan, headers, burst.bytes(i), &mut self.keys, cx) {
+                Fate::Rules | Fate::Pass => {}
                 Fate::Drop(reason) => burst.drop(i, reason),
-                Fate::Pass => {}
             }
         }
         let mut found = [NONE; BURST];
-        plan.classifier.classify_bulk(&self.keys[..n], &mut found[..n]);
+        plan.classifier.classify_burst(&self.keys, &mut found);
         let mut no_rule = 0;
-        for (&found, &place) in found[..n].iter().zip(&places) {
-            let action = match plan.terms.get(found as usize) {
+        let mut judged = 0;
+        // Neighbours often match the same rule.
+        for run in found[..self.keys.len()].chunk_by(|a, b| a == b) {
+            let (action, reason) = match plan.terms.get(run[0] as usize) {
                 Some(&(rule, action)) => {
-                    self.hits[rule as usize] += 1;
-                    action
+                    self.hits[rule as usize] += run.len() as u64;
+                    (action, DENIED)
                 }
                 None => {
-                    no_rule += 1;
-                    if plan.default == Action::Deny {
-                        burst.drop(usize::from(place), DEFAULT_DENIED);
-                    }
-                    continue;
+                    no_rule += run.len() as u64;
+                    (plan.default, DEFAULT_DENIED)
                 }
             };
+            let run_places = &places[judged..judged + run.len()];
+            judged += run.len();
             if action == Action::Deny {
-                burst.drop(usize::from(place), DENIED);
+                run_places.iter().for_each(|&place| burst.drop(usize::from(place), reason));
             }
         }
         if no_rule > 0 {
@@ -132,6 +131,6 @@ impl Kind for Firewall {
 
     fn instance(plan: &Arc<Plan>, _worker: &WorkerSite) -> Self {
         let hits = vec![0; plan.rules.rules.len()].into_boxed_slice();
-        Firewall { plan: Arc::clone(plan), hits, keys: [Key::default(); BURST] }
+        Firewall { plan: Arc::clone(plan), hits, keys: Keys::new() }
     }
 }

@@ -4,6 +4,7 @@ use engine::{Burst, ConfigError, Cx, Effects, Kind, Nf, Site, WorkerSite};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use wide::u8x16;
 use wire::{Field, Fields};
 
 #[cfg(test)]
@@ -21,34 +22,27 @@ const ADDRESSES: Fields = Fields::of(&[Field::EthSrc, Field::EthDst]);
 
 impl Nf for MacSwap {
     fn process(&mut self, burst: &mut Burst, _cx: &mut Cx<'_>) {
-        for i in 0..burst.len() {
-            let Some(bytes) = burst.bytes_mut(i) else { continue };
-            if let Some(start) = bytes.first_chunk_mut() {
-                swap_in_sixteen(start);
-            } else if let Some(addresses) = bytes.first_chunk_mut() {
-                swap(addresses);
-            }
-        }
+        burst.for_each_mut(|_, bytes| swap(bytes));
     }
 }
 
-/// In a frame of 16 bytes and more: one load, one permutation of bytes, one store.
+/// Swaps what there is of two addresses; a frame that has not both stays as it is.
 #[inline(always)]
-fn swap_in_sixteen(start: &mut [u8; 16]) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *start;
-    *start = [g, h, i, j, k, l, a, b, c, d, e, f, m, n, o, p];
+fn swap(frame: &mut [u8]) {
+    if let Some(start) = frame.first_chunk_mut() {
+        swap_in_sixteen(start);
+    } else if let Some(addresses) = frame.first_chunk_mut::<12>() {
+        let (destination, source) = addresses.split_at_mut(6);
+        destination.swap_with_slice(source);
+    }
 }
 
-/// Rotates the twelve bytes of the two addresses by six: two loads, a few shifts, two stores. As two slices
-/// that are swapped, it would be six byte moves each way.
+/// In a frame of 16 bytes and more: one load, one shuffle, one store, which is half of the work of loading and storing
+/// parts of the addresses.
 #[inline(always)]
-fn swap(addresses: &mut [u8; 12]) {
-    let [a, b, c, d, e, f, g, h, tail @ ..] = *addresses;
-    let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let high = u32::from_le_bytes(tail);
-    let rotated = low >> 48 | u64::from(high) << 16 | low << 48;
-    addresses[..8].copy_from_slice(&rotated.to_le_bytes());
-    addresses[8..].copy_from_slice(&((low >> 16) as u32).to_le_bytes());
+fn swap_in_sixteen(start: &mut [u8; 16]) {
+    const PLACES: u8x16 = u8x16::new([6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15]);
+    *start = u8x16::new(*start).shuffle(PLACES).to_array();
 }
 
 impl Kind for MacSwap {

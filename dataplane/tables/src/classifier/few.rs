@@ -1,197 +1,238 @@
-//! Up to 64 rules: their bits are one word, so a field needs no classes. Addresses and other fields of whole bytes
-//! are ternary matches, byte by byte: a table per byte says which rules take its value, and the rules that take
-//! all of them match. Ranges are compared one by one, for a whole burst at once in vector registers.
-use super::field::{BURST, Column, End, FieldStats, Number, Prefixes};
-use super::rule::{Key, Rule};
-use super::{NONE, class};
+//! Up to 64 rules: each is compared with the packets of a burst, eight at a time in a vector register. That takes no
+//! table, misses no cache, and as long whatever the packets are.
+use super::NONE;
+use super::field::{FieldStats, Number};
+use super::keys::{BURST, Column, Keys, kind};
+use super::rule::{ICMP, IPV4, IPV6, Masked, Prefix, Rule, TCP};
+use wide::u32x8;
 
 /// Most rules that fit.
 pub(super) const MOST: usize = 64;
-/// More different ranges than this are looked up in a table instead.
-const RANGES: usize = 16;
+/// Packets compared at once.
+const LANES: usize = 8;
 
-/// For each value of a byte, the rules that take it.
-type ByteTable = [u64; 256];
+/// One lane per packet of a burst.
+type Lanes = [u32x8; BURST / LANES];
 
-enum Field {
-    Address {
-        end: End,
-        v4: Box<[ByteTable; 4]>,
-        v6: Box<[ByteTable]>,
-        other: u64,
-    },
-    Byte(Number, Box<ByteTable>),
-    /// First, last minus first, rules.
-    Ranges(Number, Vec<(u32, u32, u64)>),
-    /// The class of each number, and the rules of each class.
-    Classes(Number, Box<[u16]>, Vec<u64>),
+/// What a condition is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    Source,
+    Destination,
+    Kind,
+    SourcePort,
+    DestinationPort,
+    Vlan,
+    Icmp,
+}
+
+/// What a rule asks of one field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Condition {
+    /// The bits of the mask are those of the value.
+    Bits(About, Masked32),
+    /// One of two.
+    Either(About, Masked32, Masked32),
+    /// From `first` on, `more` further numbers.
+    Range { about: About, first: u32, more: u32 },
+    /// An IPv6 address: source 0, destination 1; and how many of its lowest bits do not count.
+    Wide { end: usize, network: u128, shift: u32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Masked32 {
+    value: u32,
+    mask: u32,
+}
+
+impl Masked32 {
+    const ANY: Self = Self { value: 0, mask: 0 };
+
+    /// What both want; `None` when nothing can be both.
+    fn and(self, other: Self) -> Option<Self> {
+        let differs = (self.value ^ other.value) & self.mask & other.mask;
+        let value = self.value & self.mask | other.value & other.mask;
+        (differs == 0).then_some(Self { value, mask: self.mask | other.mask })
+    }
+}
+
+/// A rule that some packet can match.
+struct Entry {
+    number: u32,
+    conditions: Box<[Condition]>,
 }
 
 pub(super) struct Few {
-    fields: Vec<Field>,
-    all: u64,
+    /// The last one first, so that what is found later takes precedence.
+    entries: Box<[Entry]>,
 }
 
 impl Few {
     /// At most [`MOST`] rules.
     pub(super) fn build(rules: &[Rule]) -> Self {
-        let all = u64::MAX.checked_shr((MOST - rules.len().min(MOST)) as u32).unwrap_or(0);
-        let address = |end: End| end.prefixes(rules).map(|prefixes| Field::address(end, &prefixes));
-        let number = |number: Number| (!number.is_unused(rules)).then(|| Field::number(number, rules));
-        let addresses = End::ALL.into_iter().filter_map(address);
-        Self { fields: addresses.chain(Number::ALL.into_iter().filter_map(number)).collect(), all }
+        let entry = |(number, rule)| conditions(rule).map(|conditions| Entry { number, conditions });
+        let mut entries: Vec<Entry> = (0..).zip(rules).filter_map(entry).collect();
+        entries.reverse();
+        Self { entries: entries.into() }
     }
 
     /// The first match of each key of a burst.
-    pub(super) fn classify(&self, keys: &[Key], out: &mut [u32]) {
-        let mut matching = [self.all; BURST];
-        for field in &self.fields {
-            field.intersect(keys, &mut matching);
+    pub(super) fn classify(&self, keys: &Keys, out: &mut [u32; BURST]) {
+        let mut found = [u32x8::splat(NONE); BURST / LANES];
+        for entry in &self.entries {
+            let mut matching = [u32x8::splat(u32::MAX); BURST / LANES];
+            for condition in &entry.conditions {
+                condition.narrow(keys, &mut matching);
+            }
+            let number = u32x8::splat(entry.number);
+            for (found, matching) in found.iter_mut().zip(matching) {
+                *found = matching.select(number, *found);
+            }
         }
-        for (out, matching) in out.iter_mut().zip(matching) {
-            *out = if matching == 0 { NONE } else { matching.trailing_zeros() };
+        for (out, found) in out.chunks_exact_mut(LANES).zip(found) {
+            out.copy_from_slice(&found.to_array());
         }
     }
 
     pub(super) fn stats(&self) -> impl Iterator<Item = FieldStats> + '_ {
-        self.fields.iter().map(Field::stats)
+        let fields = [
+            ("source address", About::Source),
+            ("destination address", About::Destination),
+            ("ether type, protocol, tcp flags", About::Kind),
+            (Number::SourcePort.name(), About::SourcePort),
+            (Number::DestinationPort.name(), About::DestinationPort),
+            (Number::Vlan.name(), About::Vlan),
+            (Number::Icmp.name(), About::Icmp),
+        ];
+        fields.into_iter().filter_map(|(name, about)| {
+            let mut wanted: Vec<Condition> = vec![];
+            let all = self.entries.iter().flat_map(|entry| &entry.conditions);
+            let here: Vec<_> = all.filter(|condition| condition.about() == about).collect();
+            for &condition in &here {
+                if !wanted.contains(condition) {
+                    wanted.push(*condition);
+                }
+            }
+            let bytes = here.len() * size_of::<Condition>();
+            (!here.is_empty()).then_some(FieldStats { name, classes: wanted.len(), bytes })
+        })
     }
 }
 
-impl Field {
-    fn address(end: End, prefixes: &Prefixes) -> Self {
-        let other = prefixes.anywhere.iter().fold(0, |bits, rule| bits | 1 << rule);
-        let mut v4 = Box::new([[other; 256]; 4]);
-        for &(rule, network, length) in &prefixes.v4 {
-            take(&mut *v4, rule, &network.to_be_bytes(), length);
+/// What a rule asks; `None` when no packet can match.
+fn conditions(rule: &Rule) -> Option<Box<[Condition]>> {
+    let mut conditions = vec![];
+    let of_kind = |ether_type: Option<u16>, protocol: Masked, flags: Masked| Masked32 {
+        value: kind(ether_type.unwrap_or(0), protocol.value, flags.value),
+        mask: kind(ether_type.map_or(0, |_| u16::MAX), protocol.mask, flags.mask),
+    };
+    let protocol = |number| of_kind(None, Masked::exactly(number), Masked::ANY);
+    let mut wanted = of_kind(rule.ether_type, rule.protocol, rule.tcp_flags);
+    if rule.tcp_flags.mask != 0 {
+        wanted = wanted.and(protocol(TCP))?;
+    }
+    for (end, about, prefix) in [(0, About::Source, rule.source), (1, About::Destination, rule.destination)] {
+        let ether_type = match prefix {
+            None => continue,
+            Some(Prefix::V4(network, length)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
+                conditions.push(Condition::Bits(about, Masked32 { value: network & mask, mask }));
+                IPV4
+            }
+            Some(Prefix::V6(network, length)) => {
+                let shift = 128 - u32::from(length.min(128));
+                conditions.push(Condition::Wide { end, network, shift });
+                IPV6
+            }
+        };
+        wanted = wanted.and(of_kind(Some(ether_type), Masked::ANY, Masked::ANY))?;
+    }
+    let kinds = match rule.icmp {
+        None => [Some(wanted), None],
+        Some(_) => ICMP.map(|number| wanted.and(protocol(number))),
+    };
+    match kinds {
+        [None, None] => return None,
+        [Some(one), None] | [None, Some(one)] if one == Masked32::ANY => {}
+        [Some(one), None] | [None, Some(one)] => conditions.push(Condition::Bits(About::Kind, one)),
+        [Some(one), Some(other)] => conditions.push(Condition::Either(About::Kind, one, other)),
+    }
+    for (number, about) in [
+        (Number::SourcePort, About::SourcePort),
+        (Number::DestinationPort, About::DestinationPort),
+        (Number::Vlan, About::Vlan),
+        (Number::Icmp, About::Icmp),
+    ] {
+        let span = number.span(rule);
+        if span.0 > span.1 {
+            return None;
         }
-        let mut v6 = vec![[other; 256]; if prefixes.v6.is_empty() { 0 } else { 16 }];
-        for &(rule, network, length) in &prefixes.v6 {
-            take(&mut v6, rule, &network.to_be_bytes(), length);
+        if span.1 - span.0 < number.domain() - 1 {
+            conditions.push(Condition::Range { about, first: span.0, more: span.1 - span.0 });
         }
-        Self::Address { end, v4, v6: v6.into(), other }
+    }
+    Some(conditions.into())
+}
+
+impl Condition {
+    fn about(&self) -> About {
+        match *self {
+            Self::Bits(about, _) | Self::Either(about, ..) | Self::Range { about, .. } => about,
+            Self::Wide { end: 0, .. } => About::Source,
+            Self::Wide { .. } => About::Destination,
+        }
     }
 
-    fn number(number: Number, rules: &[Rule]) -> Self {
-        if number.is_byte() {
-            let wanted: Vec<[u64; 4]> = rules.iter().map(|rule| number.bytes(rule)).collect();
-            let rules_for = |value: usize| {
-                let takes = |wanted: &[u64; 4]| wanted[value / 64] >> (value % 64) & 1;
-                wanted.iter().zip(0..).fold(0, |bits, (wanted, rule)| bits | takes(wanted) << rule)
-            };
-            return Self::Byte(number, Box::new(std::array::from_fn(rules_for)));
-        }
-        let spans: Vec<_> = rules.iter().map(|rule| number.span(rule)).collect();
-        let mut ranges: Vec<(u32, u32, u64)> = vec![];
-        for (rule, span) in (0..).zip(&spans).filter(|(_, span)| span.0 <= span.1) {
-            let (first, length) = (span.0, span.1 - span.0);
-            match ranges.iter_mut().find(|known| (known.0, known.1) == (first, length)) {
-                Some(known) => known.2 |= 1u64 << rule,
-                None => ranges.push((first, length, 1 << rule)),
+    /// Of the packets in `matching` (all bits of their lane set) leaves those that meet the condition.
+    #[inline(always)]
+    fn narrow(&self, keys: &Keys, matching: &mut Lanes) {
+        let meets = |value: u32x8, Masked32 { value: wanted, mask }: Masked32| {
+            ((value ^ u32x8::splat(wanted)) & u32x8::splat(mask)).simd_eq(u32x8::splat(0))
+        };
+        match *self {
+            Self::Bits(about, wanted) => {
+                each(about.column(keys), matching, |value| meets(value, wanted));
+            }
+            Self::Either(about, one, other) => {
+                each(about.column(keys), matching, |value| meets(value, one) | meets(value, other));
+            }
+            Self::Range { about, first, more } => {
+                let (first, more) = (u32x8::splat(first), u32x8::splat(more));
+                each(about.column(keys), matching, |value| {
+                    let above = value - first;
+                    above.min(more).simd_eq(above)
+                });
+            }
+            Self::Wide { end, network, shift } => {
+                let met: Column = std::array::from_fn(|i| {
+                    let differs = (keys.wide[i][end] ^ network).checked_shr(shift).unwrap_or(0);
+                    if keys.v6 >> i & 1 == 1 && differs == 0 { u32::MAX } else { 0 }
+                });
+                each(&met, matching, |met| met);
             }
         }
-        if ranges.len() <= RANGES {
-            return Self::Ranges(number, ranges);
-        }
-        let layout = class::Layout::new(rules.len(), 0);
-        let mut classes = class::Classes::new(layout);
-        let (table, _) = class::of_spans(&mut classes, &spans, number.domain());
-        Self::Classes(number, table, classes.records)
     }
+}
 
-    /// Of the rules in `matching`, one word per key, leaves those that match in this field.
-    #[inline]
-    fn intersect(&self, keys: &[Key], matching: &mut [u64; BURST]) {
+/// Narrows each lane by what `meets` says of its value.
+#[inline(always)]
+fn each(column: &Column, matching: &mut Lanes, meets: impl Fn(u32x8) -> u32x8) {
+    for (matching, values) in matching.iter_mut().zip(column.as_chunks().0) {
+        *matching &= meets(u32x8::new(*values));
+    }
+}
+
+impl About {
+    #[inline(always)]
+    fn column(self, keys: &Keys) -> &Column {
         match self {
-            Self::Address { end: End::Source, v4, v6, other } => {
-                addresses(keys, |key| key.source, v4, v6, *other, matching);
-            }
-            Self::Address { end: End::Destination, v4, v6, other } => {
-                addresses(keys, |key| key.destination, v4, v6, *other, matching);
-            }
-            Self::Byte(number, table) => {
-                for (matching, value) in matching.iter_mut().zip(number.column(keys)) {
-                    *matching &= table[value as usize % 256];
-                }
-            }
-            Self::Ranges(number, ranges) => {
-                for (matching, here) in matching.iter_mut().zip(in_ranges(&number.column(keys), ranges)) {
-                    *matching &= here;
-                }
-            }
-            Self::Classes(number, table, rules) => {
-                for (matching, value) in matching.iter_mut().zip(number.column(keys)) {
-                    let class = table.get(value as usize).copied().unwrap_or(0);
-                    *matching &= rules.get(usize::from(class)).copied().unwrap_or(0);
-                }
-            }
+            Self::Source => &keys.source,
+            Self::Destination => &keys.destination,
+            Self::Kind => &keys.kind,
+            Self::SourcePort => &keys.source_port,
+            Self::DestinationPort => &keys.destination_port,
+            Self::Vlan => &keys.vlan,
+            Self::Icmp => &keys.icmp,
         }
     }
-
-    fn stats(&self) -> FieldStats {
-        let (name, classes, bytes) = match self {
-            Self::Address { end, v4, v6, .. } => {
-                let different =
-                    |table: &ByteTable| table.windows(2).filter(|pair| pair[0] != pair[1]).count() + 1;
-                let classes = v4.iter().chain(&**v6).map(different).sum();
-                (end.name(), classes, size_of_val(&**v4) + size_of_val(&**v6))
-            }
-            Self::Byte(number, table) => {
-                let different = table.windows(2).filter(|pair| pair[0] != pair[1]).count() + 1;
-                (number.name(), different, size_of_val(&**table))
-            }
-            Self::Ranges(number, ranges) => (number.name(), ranges.len(), size_of_val(&**ranges)),
-            Self::Classes(number, table, rules) => {
-                (number.name(), rules.len(), size_of_val(&**table) + size_of_val(&**rules))
-            }
-        };
-        FieldStats { name, classes, bytes }
-    }
-}
-
-/// Adds a rule to the tables of an address's bytes.
-fn take(tables: &mut [ByteTable], rule: u32, network: &[u8], length: u8) {
-    for (i, (table, &byte)) in tables.iter_mut().zip(network).enumerate() {
-        let bits = usize::from(length).saturating_sub(8 * i).min(8) as u32;
-        let mask = 0xffu8.checked_shl(8 - bits).unwrap_or(0);
-        for (value, rules) in (0..=u8::MAX).zip(table) {
-            if (value ^ byte) & mask == 0 {
-                *rules |= 1 << rule;
-            }
-        }
-    }
-}
-
-#[inline]
-fn addresses(
-    keys: &[Key],
-    address: impl Fn(&Key) -> u128,
-    v4: &[ByteTable; 4],
-    v6: &[ByteTable],
-    other: u64,
-    matching: &mut [u64; BURST],
-) {
-    for (matching, key) in matching.iter_mut().zip(keys) {
-        *matching &= if key.is_ipv4() {
-            let [a, b, c, d] = (address(key) as u32).to_be_bytes().map(usize::from);
-            v4[0][a] & v4[1][b] & v4[2][c] & v4[3][d]
-        } else if key.is_ipv6() && !v6.is_empty() {
-            let bytes = address(key).to_be_bytes();
-            v6.iter().zip(bytes).fold(u64::MAX, |bits, (table, byte)| bits & table[usize::from(byte)])
-        } else {
-            other
-        };
-    }
-}
-
-/// For each number the rules whose range it is in.
-#[inline]
-fn in_ranges(column: &Column, ranges: &[(u32, u32, u64)]) -> [u64; BURST] {
-    let mut rules = [0; BURST];
-    for &(first, length, wanted_by) in ranges {
-        for (rules, &value) in rules.iter_mut().zip(column) {
-            *rules |= if value.wrapping_sub(first) <= length { wanted_by } else { 0 };
-        }
-    }
-    rules
 }

@@ -1,20 +1,10 @@
 //! The fields of a key and what rules want of each.
 use super::class::Span;
-use super::rule::{ICMP, Key, PortRange, Prefix, Rule, TCP, VlanMatch};
+use super::keys::{ABSENT, Column, Keys, UNTAGGED};
+use super::rule::{ICMP, PortRange, Prefix, Rule, TCP, VlanMatch};
 
 /// Fields that rules can use: two addresses and the numbers.
 pub(super) const FIELDS: usize = 2 + Number::ALL.len();
-/// Keys handled together.
-pub(super) const BURST: usize = 32;
-
-/// One number per key of a burst.
-pub(super) type Column = [u32; BURST];
-
-/// A number that only some packets have: this is that of the others, above all numbers of 16 bits.
-const ABSENT: u32 = 1 << 16;
-/// VLAN identifiers, and the number that stands for no tag.
-const UNTAGGED: u32 = 4096;
-
 /// A field that is a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Number {
@@ -75,16 +65,15 @@ impl Number {
 
     /// The number in each key of a burst.
     #[inline]
-    pub(super) fn column(self, keys: &[Key]) -> Column {
-        let or_absent = |there, value: u16| if there { u32::from(value) } else { ABSENT };
+    pub(super) fn column(self, keys: &Keys) -> Column {
         match self {
-            Self::SourcePort => column(keys, |key| or_absent(key.has_ports, key.source_port)),
-            Self::DestinationPort => column(keys, |key| or_absent(key.has_ports, key.destination_port)),
-            Self::Protocol => column(keys, |key| key.protocol.into()),
-            Self::TcpFlags => column(keys, |key| key.tcp_flags.into()),
-            Self::Vlan => column(keys, |key| u32::from(key.vlan).min(UNTAGGED)),
-            Self::EtherType => column(keys, |key| key.ether_type.into()),
-            Self::Icmp => column(keys, |key| or_absent(key.has_icmp, key.icmp)),
+            Self::SourcePort => keys.source_port,
+            Self::DestinationPort => keys.destination_port,
+            Self::Protocol => keys.kind.map(|kind| kind >> 8 & 0xff),
+            Self::TcpFlags => keys.kind.map(|kind| kind & 0xff),
+            Self::Vlan => keys.vlan,
+            Self::EtherType => keys.kind.map(|kind| kind >> 16),
+            Self::Icmp => keys.icmp,
         }
     }
 
@@ -130,15 +119,6 @@ impl Number {
         }
         wanted
     }
-}
-
-#[inline]
-fn column(keys: &[Key], value: impl Fn(&Key) -> u32) -> Column {
-    let mut column = [0; BURST];
-    for (out, key) in column.iter_mut().zip(keys) {
-        *out = value(key);
-    }
-    column
 }
 
 /// One of the two addresses.

@@ -1,7 +1,8 @@
 //! More than 64 rules: each field finds its class, summaries are intersected, then the words that they point at.
 use super::NONE;
 use super::class::{self, Classes, Layout};
-use super::field::{BURST, Column, End, FIELDS, FieldStats, Number, Prefixes};
+use super::field::{End, FIELDS, FieldStats, Number, Prefixes};
+use super::keys::{BURST, Column, Keys};
 use super::rule::{Key, Rule};
 use crate::lpm::Fib;
 
@@ -59,7 +60,7 @@ impl Many {
 
     /// The first match of each key of a burst, in stages, so that the cache misses of its packets overlap: the
     /// classes, the first words of the summaries, the first words of rules that those point at, and what is left.
-    pub(super) fn classify(&self, keys: &[Key], out: &mut [u32]) {
+    pub(super) fn classify(&self, keys: &Keys, out: &mut [u32; BURST]) {
         let mut columns = [[0; BURST]; FIELDS];
         let mut summaries = [u64::MAX; BURST];
         for (column, field) in columns.iter_mut().zip(&self.fields) {
@@ -75,12 +76,12 @@ impl Many {
                 *first &= field.word(record as usize + place);
             }
         }
-        for (i, (out, key)) in out.iter_mut().zip(keys).enumerate() {
+        for (i, out) in out.iter_mut().enumerate().take(keys.len()) {
             let word = places[i] - self.layout.summary;
             *out = if summaries[i] != 0 && first[i] != 0 && self.widened.is_none() {
                 (word * 64) as u32 + first[i].trailing_zeros()
             } else {
-                self.search(key, &columns, i, summaries[i]).unwrap_or(NONE)
+                self.search(&keys.get(i), &columns, i, summaries[i]).unwrap_or(NONE)
             };
         }
     }
@@ -150,19 +151,14 @@ impl Field {
 
     /// Where the records of the classes of a burst begin.
     #[inline]
-    fn records(&self, keys: &[Key], layout: Layout, out: &mut Column) {
+    fn records(&self, keys: &Keys, layout: Layout, out: &mut Column) {
         match &self.lookup {
             Lookup::Table(number, table) => {
                 for (out, value) in out.iter_mut().zip(number.column(keys)) {
                     *out = u32::from(table.get(value as usize).copied().unwrap_or(0));
                 }
             }
-            Lookup::Address { end: End::Source, v4, v6, other } => {
-                addresses(keys, |key| key.source, v4, v6, *other, out);
-            }
-            Lookup::Address { end: End::Destination, v4, v6, other } => {
-                addresses(keys, |key| key.destination, v4, v6, *other, out);
-            }
+            Lookup::Address { end, v4, v6, other } => addresses(keys, *end, v4, v6, *other, out),
         }
         for out in out {
             *out *= layout.record() as u32;
@@ -179,21 +175,17 @@ impl Field {
 }
 
 #[inline]
-fn addresses(
-    keys: &[Key],
-    address: impl Fn(&Key) -> u128,
-    v4: &Fib<u32>,
-    v6: &Fib<u128>,
-    other: u32,
-    out: &mut Column,
-) {
-    for (out, key) in out.iter_mut().zip(keys) {
-        *out = if key.is_ipv4() {
-            v4.lookup(address(key) as u32).unwrap_or(other)
-        } else if key.is_ipv6() {
-            v6.lookup(address(key)).unwrap_or(other)
-        } else {
-            other
-        };
+fn addresses(keys: &Keys, end: End, v4: &Fib<u32>, v6: &Fib<u128>, other: u32, out: &mut Column) {
+    let narrow = if end == End::Source { &keys.source } else { &keys.destination };
+    v4.lookup_bulk_or(&narrow[..keys.len()], other, out);
+    if keys.are_ipv4() {
+        return;
+    }
+    for (i, out) in out.iter_mut().enumerate().take(keys.len()) {
+        if keys.v6 >> i & 1 == 1 {
+            *out = v6.lookup(keys.wide[i][usize::from(end == End::Destination)]).unwrap_or(other);
+        } else if keys.other >> i & 1 == 1 {
+            *out = other;
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! lowest bit that is set in the classes of all fields is the answer. A summary, one bit per word of 64 rules, is
 //! intersected first, so only words that may hold a match are read. Fields that no rule uses cost nothing. Ports
 //! and the like find their class in a table of 64 Ki, addresses in a [poptrie](crate::lpm::Fib). Up to 64 rules
-//! need no classes, nor any table that the first-level cache does not hold, as their bits are one word.
+//! need no classes: each is compared with eight packets at once.
 //!
 //! Memory is bounded: classes take at most [`CLASS_BYTES`] per field, or 257 classes when that is more (twice that
 //! for addresses, which have two families), plus 128 KiB per table and 120 bytes per prefix. Rule sets that would
@@ -14,14 +14,15 @@
 mod class;
 mod few;
 mod field;
+mod keys;
 mod many;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 use self::few::Few;
-use self::field::BURST;
 pub use self::field::FieldStats;
+pub use self::keys::{BURST, Keys};
 use self::many::Many;
 pub use self::rule::{Key, Masked, PortRange, Prefix, Rule, VlanMatch};
 
@@ -82,14 +83,28 @@ impl Classifier {
         Some(found[0]).filter(|&rule| rule != NONE)
     }
 
-    /// `out[i]` becomes the number, from 0, of the first rule that `keys[i]` matches, or [`NONE`]; as many as the
-    /// shorter slice holds. A burst of 32 costs much less per packet than one alone.
+    /// `out[i]` becomes the number, from 0, of the first rule that key `i` matches, or [`NONE`]. What follows the keys
+    /// has no meaning. A full burst costs much less per packet than one alone.
+    #[inline]
+    pub fn classify_burst(&self, keys: &Keys, out: &mut [u32; BURST]) {
+        match &self.set {
+            Set::Few(few) => few.classify(keys, out),
+            Set::Many(many) => many.classify(keys, out),
+        }
+    }
+
+    /// [`classify_burst`](Self::classify_burst) for keys one by one; as many as the shorter slice holds.
     pub fn classify_bulk(&self, keys: &[Key], out: &mut [u32]) {
+        let mut burst = Keys::new();
+        let mut found = [NONE; BURST];
         for (keys, out) in keys.chunks(BURST).zip(out.chunks_mut(BURST)) {
-            match &self.set {
-                Set::Few(few) => few.classify(keys, out),
-                Set::Many(many) => many.classify(keys, out),
+            burst.clear();
+            for key in keys {
+                burst.push(key);
             }
+            self.classify_burst(&burst, &mut found);
+            let n = keys.len().min(out.len());
+            out[..n].copy_from_slice(&found[..n]);
         }
     }
 

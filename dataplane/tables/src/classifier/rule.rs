@@ -1,9 +1,9 @@
 //! What a rule asks, and what it is asked of a packet.
 
 /// Ether type of IPv4.
-const IPV4: u16 = 0x0800;
+pub(super) const IPV4: u16 = 0x0800;
 /// Ether type of IPv6.
-const IPV6: u16 = 0x86dd;
+pub(super) const IPV6: u16 = 0x86dd;
 /// Protocol number of TCP.
 pub(super) const TCP: u8 = 6;
 /// Protocol numbers of ICMP and ICMPv6.

@@ -3,11 +3,13 @@
 mod malformed;
 #[cfg(test)]
 mod tests;
+mod usual;
 mod walk;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use malformed::Malformed;
+pub use usual::UsualIpv4;
 
 use crate::order::{get_u16, get_u32, get_u128, u16_at};
 use crate::protocol::ip;
@@ -365,6 +367,22 @@ impl Headers {
         }
         let both = get_u32(frame, usize::from(self.parts().l4_offset))?;
         Some(((both >> 16) as u16, both as u16))
+    }
+
+    /// The first bytes of the packet that most packets are: untagged IPv4 in Ethernet without options, whole, unfragmented,
+    /// with good TCP or UDP, whose fields are therefore at the places that [`UsualIpv4`] knows. `None` means nothing.
+    #[inline(always)]
+    pub fn usual_ipv4<'a>(&self, frame: &'a [u8]) -> Option<UsualIpv4<'a>> {
+        // All but the length and the protocol.
+        const WANTED: u64 = 14 << 16 | 20 << 24 | ((IPV4 | L4 | PORTS | PAYLOAD) as u64) << 48;
+        const MASK: u64 = !(0xffff | 0xff << 32);
+        (self.high & MASK == WANTED).then_some(())?;
+        // Long enough for TCP's flags in any case, as Ethernet's shortest frame is.
+        let protocol = self.parts().protocol;
+        matches!(protocol, ip::TCP | ip::UDP)
+            .then(|| frame.first_chunk())
+            .flatten()
+            .map(|head| UsualIpv4 { head, protocol })
     }
 
     /// Source and destination of an IPv4 packet.

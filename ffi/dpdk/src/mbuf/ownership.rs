@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use dpdk_sys::rte_pktmbuf_copy;
 
+use super::segment::SegmentMut;
 use super::{Mbuf, SegmentsMut};
 use crate::gate;
 use crate::pool::origin::Origin;
@@ -19,6 +20,19 @@ impl Mbuf {
     pub fn is_exclusive(&self) -> bool {
         let head = self.head();
         head.is_alone() && (head.count() == 1 || self.rest_is_alone())
+    }
+
+    /// Exclusive, of one segment, and of at least [`SHORTEST`](crate::queue::SHORTEST) bytes: a packet that can be
+    /// written to and sent as it is.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.oddities() == 0
+    }
+
+    /// 0 for a plain packet; those of a burst can be joined by `|`.
+    #[inline(always)]
+    pub(crate) fn oddities(&self) -> u64 {
+        self.head().oddities()
     }
 
     #[cold]
@@ -39,8 +53,10 @@ impl Mbuf {
     }
 
     /// A second reference to the same packet. Nobody can change it while both exist.
+    ///
+    /// It takes the packet for writing as it ends what may be known of it: that it is exclusive.
     #[must_use]
-    pub fn share(&self) -> Mbuf {
+    pub fn share(&mut self) -> Mbuf {
         for segment in std::iter::successors(Some(self.head()), |segment| segment.next()) {
             // Relaxed, as in Arc: who has a reference can make another without ordering anything.
             if segment.references().fetch_add(1, Ordering::Relaxed) > MOST_REFERENCES {
@@ -86,6 +102,17 @@ impl Mbuf {
     #[must_use]
     pub fn data_mut(&mut self) -> Option<&mut [u8]> {
         Some(self.exclusive()?.into_bytes())
+    }
+
+    /// [`Mbuf::data_mut`] of a packet that is known to be exclusive.
+    ///
+    /// # Safety
+    /// It is.
+    #[inline(always)]
+    pub(crate) unsafe fn data_mut_exclusive(&mut self) -> &mut [u8] {
+        debug_assert!(self.is_exclusive());
+        // SAFETY: passed on.
+        unsafe { SegmentMut::new(self.0) }.into_bytes()
     }
 
     /// The bytes for writing, segment by segment. `None`: the packet is shared and its pool exhausted.

@@ -1,0 +1,50 @@
+//! The packet that most packets are.
+
+use crate::order::{u16_at, u32_at};
+use crate::protocol::ip;
+
+/// Ethernet, IPv4 without options, TCP or UDP: every field at a fixed place. Made by
+/// [`Headers::usual_ipv4`](super::Headers::usual_ipv4).
+#[derive(Clone, Copy, Debug)]
+pub struct UsualIpv4<'a> {
+    pub(super) head: &'a [u8; 48],
+    pub(super) protocol: u8,
+}
+
+impl UsualIpv4<'_> {
+    /// Source and destination address.
+    #[inline(always)]
+    pub fn addresses(&self) -> (u32, u32) {
+        (u32_at(self.head, 26), u32_at(self.head, 30))
+    }
+
+    /// Source and destination port.
+    #[inline(always)]
+    pub fn ports(&self) -> (u16, u16) {
+        (u16_at(self.head, 34), u16_at(self.head, 36))
+    }
+
+    /// TCP or UDP.
+    #[inline(always)]
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Total length.
+    #[inline(always)]
+    pub fn ip_length(&self) -> u16 {
+        u16_at(self.head, 16)
+    }
+
+    /// The packet is TCP.
+    #[inline(always)]
+    pub fn is_tcp(&self) -> bool {
+        self.protocol == ip::TCP
+    }
+
+    /// TCP's flags as in [`Headers::tcp_flags`](super::Headers::tcp_flags); 0 for UDP.
+    #[inline(always)]
+    pub fn tcp_flags(&self) -> u8 {
+        if self.is_tcp() { self.head[47] } else { 0 }
+    }
+}
