@@ -102,13 +102,13 @@ impl Mbuf {
     /// Has the processor fetch the mbuf's first cache line, which holds the address of the data.
     #[inline(always)]
     pub fn prefetch_header(&self) {
-        prefetch(self.0.as_ptr().cast());
+        prefetch::address(self.0.as_ptr().cast());
     }
 
     /// Has the processor fetch the first cache line of the data. Reads the header.
     #[inline(always)]
     pub fn prefetch_data(&self) {
-        prefetch(self.head().bytes().as_ptr());
+        prefetch::address(self.head().bytes().as_ptr());
     }
 
     /// Bytes that one mbuf like the first segment holds behind the usual headroom.
@@ -128,17 +128,6 @@ impl Mbuf {
         // SAFETY: the packet is exclusive and mutably borrowed, so this is the only way to it.
         self.make_exclusive().then(|| unsafe { SegmentMut::new(self.0) })
     }
-}
-
-#[inline(always)]
-fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, valid for any address; SSE is part of x86_64.
-    unsafe {
-        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 impl Drop for Mbuf {

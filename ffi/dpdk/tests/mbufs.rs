@@ -78,7 +78,7 @@ fn draining_gives_all_in_order_and_frees_what_is_not_taken() {
 fn shared_packets_in_a_burst_lose_one_reference_each() {
     let pool = pool(&eal(), 63);
     let mut burst = numbered(&pool, 4);
-    let twins: Vec<_> = burst.iter().map(|mbuf| mbuf.share()).collect();
+    let twins: Vec<_> = burst.iter_mut().map(|mbuf| mbuf.share()).collect();
     burst.clear();
     assert_eq!(pool.in_use(), 4);
     assert!(twins.iter().all(|twin| twin.is_exclusive()));

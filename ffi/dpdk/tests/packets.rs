@@ -113,7 +113,7 @@ fn headers_in_pieces_are_brought_together() {
 fn a_shared_packet_is_copied_by_whoever_writes() {
     let pool = pool(&eal(), 127);
     for length in [60, 9000] {
-        let original = packet(&pool, &pattern(length));
+        let mut original = packet(&pool, &pattern(length));
         let before = pool.in_use();
         let twins: Vec<Mbuf> = (0..6).map(|_| original.share()).collect();
         assert_eq!(pool.in_use(), before, "sharing takes no mbuf");
@@ -167,7 +167,7 @@ fn references_are_counted_across_threads() {
     let eal = eal();
     let pool = Pool::new(&eal, "shared", 1023, 32, 2048, None).unwrap();
     for _ in 0..50 {
-        let original = packet(&pool, &pattern(300));
+        let mut original = packet(&pool, &pattern(300));
         std::thread::scope(|scope| {
             for number in 0..4u8 {
                 let mut twin = original.share();

@@ -58,7 +58,7 @@ fn pools_that_cannot_be_are_refused_with_words() {
 fn a_pool_without_handles_lives_until_its_last_mbuf_is_back() {
     let eal = eal();
     let pool = pool(&eal, 63);
-    let one = packet(&pool, &[7; 200]);
+    let mut one = packet(&pool, &[7; 200]);
     let twin = one.share();
     drop(pool);
     assert_eq!(Pool::sweep(), 1, "its mbuf is out");

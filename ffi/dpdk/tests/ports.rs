@@ -139,7 +139,7 @@ fn packets_that_cannot_be_sent_are_dropped_and_counted() {
     assert_eq!(tx[0].send(&mut burst), 3);
     assert_eq!((tx[0].refused(), port.stats().tx_packets), (1, 2));
     let mut burst = numbered(&pool, 2);
-    let twin = burst.get(0).unwrap().share();
+    let twin = burst.get_mut(0).unwrap().share();
     assert_eq!(tx[0].send(&mut burst), 2, "a shared packet is sent as a copy");
     assert!(twin.is_exclusive());
     assert_eq!(tx[0].refused(), 1);

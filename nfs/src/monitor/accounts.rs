@@ -8,7 +8,7 @@ use super::ledger::{Ledger, Turnover};
 use super::spool::Sink;
 use engine::Time;
 use wire::protocol::{ether_type, ip};
-use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers, UsualIpv4};
 
 /// Packets and bytes of IP packets.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -56,13 +56,39 @@ impl Accounts {
     /// Notes a packet of the burst; at most [`engine::BURST`] between two calls of [`settle`](Self::settle).
     #[inline(always)]
     pub(super) fn stage(&mut self, headers: &Headers, frame: &[u8], now: Time) {
-        let (Some(protocol), Some(bytes)) = (headers.protocol(), headers.l3_len()) else {
-            return self.set_apart(headers);
-        };
+        if let Some(packet) = headers.usual_ipv4(frame) {
+            return self.stage_usual(packet);
+        }
+        self.stage_any(headers, frame, now);
+    }
+
+    #[inline(always)]
+    fn stage_usual(&mut self, packet: UsualIpv4<'_>) {
+        let bytes = u32::from(packet.ip_length());
+        self.count(packet.protocol(), bytes.into());
+        let mut sample = Sample { bytes, ..Sample::default() };
+        if packet.is_tcp() {
+            let (seq, ack) = packet.tcp_numbers();
+            sample = Sample { is_tcp: true, tcp_flags: packet.tcp_flags(), seq, ack, ..sample };
+        }
+        let ((src, dst), (sport, dport)) = (packet.addresses(), packet.ports());
+        self.v4.stage(FlowKey4 { src, dst, sport, dport, proto: packet.protocol() }, sample);
+    }
+
+    /// Counts an IP packet by its protocol.
+    #[inline(always)]
+    fn count(&mut self, protocol: u8, bytes: u64) {
         let total = &mut self.protocols[usize::from(protocol)];
         self.ip_packets += 1;
         total.packets += 1;
-        total.bytes += bytes as u64;
+        total.bytes += bytes;
+    }
+
+    fn stage_any(&mut self, headers: &Headers, frame: &[u8], now: Time) {
+        let (Some(protocol), Some(bytes)) = (headers.protocol(), headers.l3_len()) else {
+            return self.set_apart(headers);
+        };
+        self.count(protocol, bytes as u64);
         let mut sample = Sample { bytes: bytes as u32, ..Sample::default() };
         if let (Some(flags), Some(at)) = (headers.tcp_flags(frame), headers.l4_offset()) {
             sample.is_tcp = true;

@@ -96,7 +96,9 @@ impl<K: Key> Ledger<K> {
         let (key, direction) = key.canonical();
         let Some(place) = self.keys.get_mut(self.staged) else { return };
         *place = key;
-        self.hashes[self.staged] = key.hash_with(self.seed);
+        let hash = key.hash_with(self.seed);
+        self.flows.prefetch(hash);
+        self.hashes[self.staged] = hash;
         self.samples[self.staged] = Sample { reverse: direction == Direction::Reverse, ..sample };
         self.staged += 1;
     }
@@ -111,17 +113,12 @@ impl<K: Key> Ledger<K> {
         self.staged = 0;
         let mut found = [None; BURST];
         self.flows.lookup_bulk(&self.keys[..n], &self.hashes[..n], &mut found[..n]);
-        let deadline = self.idle_nanos.map(|idle| now.as_nanos().saturating_add(idle));
+        // Without a timeout it means nothing.
+        let deadline = now.as_nanos().saturating_add(self.idle_nanos.unwrap_or(u64::MAX));
         for (i, found) in found.into_iter().enumerate().take(n) {
-            let sample = self.samples[i];
-            let known = found.and_then(|id| self.flows.value_mut(id).map(|flow| (id, flow)));
-            match known {
-                Some((id, flow)) if !flow.is_over_at(&sample) => {
-                    flow.add(&sample, now);
-                    if let Some(deadline) = deadline {
-                        self.flows.touch(id, deadline);
-                    }
-                }
+            let sample = &self.samples[i];
+            match found.and_then(|id| self.flows.touch_mut(id, deadline)) {
+                Some(flow) if !flow.is_over_at(sample) => flow.add(sample, now),
                 _ => self.unusual(i, now, sink),
             }
         }

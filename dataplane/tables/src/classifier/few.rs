@@ -7,7 +7,7 @@ use super::rule::{ICMP, IPV4, IPV6, Masked, Prefix, Rule, TCP};
 use wide::u32x8;
 
 /// Most rules that fit.
-pub(super) const MOST: usize = 64;
+pub(super) const MOST: usize = 32;
 /// Packets compared at once.
 const LANES: usize = 8;
 

@@ -17,14 +17,16 @@ enum Lookup {
 /// A field that some rule uses.
 struct Field {
     lookup: Lookup,
-    /// The records of the classes, one after the other.
-    records: Vec<u64>,
+    /// Where the records of its classes begin.
+    base: u32,
     classes: usize,
 }
 
 pub(super) struct Many {
     layout: Layout,
     fields: Vec<Field>,
+    /// The records of all classes of all fields.
+    records: Vec<u64>,
     /// The rules themselves, where classes hold rules that may not match, so that candidates have to be compared.
     widened: Option<Box<[Rule]>>,
 }
@@ -34,19 +36,24 @@ impl Many {
     pub(super) fn build(rules: &[Rule], budget: usize) -> Self {
         let layout = Layout::new(rules.len(), budget);
         let mut widened = false;
-        let mut fields = vec![];
+        let mut made: Vec<(Lookup, Classes)> = vec![];
         for end in End::ALL {
             if let Some(prefixes) = end.prefixes(rules) {
-                fields.push(Field::address(end, &prefixes, layout, &mut widened));
+                made.push(Lookup::of_addresses(end, &prefixes, layout, &mut widened));
             }
         }
         for number in Number::ALL {
             // A field at least, so that an empty intersection is not all rules.
-            if !number.is_unused(rules) || fields.is_empty() && number == Number::Icmp {
-                fields.push(Field::number(number, rules, layout, &mut widened));
+            if !number.is_unused(rules) || made.is_empty() && number == Number::Icmp {
+                made.push(Lookup::of_numbers(number, rules, layout, &mut widened));
             }
         }
-        Self { layout, fields, widened: widened.then(|| rules.into()) }
+        let (mut fields, mut records) = (vec![], vec![]);
+        for (lookup, classes) in made {
+            fields.push(Field { lookup, base: records.len() as u32, classes: classes.len() });
+            records.extend(classes.records);
+        }
+        Self { layout, fields, records, widened: widened.then(|| rules.into()) }
     }
 
     /// Classes were widened.
@@ -55,43 +62,69 @@ impl Many {
     }
 
     pub(super) fn stats(&self) -> impl Iterator<Item = FieldStats> + '_ {
-        self.fields.iter().map(Field::stats)
+        self.fields.iter().map(|field| {
+            let (name, bytes) = field.lookup.stats();
+            let bytes = bytes + field.classes * self.layout.record() * size_of::<u64>();
+            FieldStats { name, classes: field.classes, bytes }
+        })
     }
 
-    /// The first match of each key of a burst, in stages, so that the cache misses of its packets overlap: the
-    /// classes, the first words of the summaries, the first words of rules that those point at, and what is left.
+    /// The first match of each key of a burst.
     pub(super) fn classify(&self, keys: &Keys, out: &mut [u32; BURST]) {
-        let mut columns = [[0; BURST]; FIELDS];
-        let mut summaries = [u64::MAX; BURST];
+        // With the number of fields known, nothing of them needs a loop.
+        match self.fields.len() {
+            1 => self.classify_by::<1>(keys, out),
+            2 => self.classify_by::<2>(keys, out),
+            3 => self.classify_by::<3>(keys, out),
+            4 => self.classify_by::<4>(keys, out),
+            5 => self.classify_by::<5>(keys, out),
+            6 => self.classify_by::<6>(keys, out),
+            7 => self.classify_by::<7>(keys, out),
+            8 => self.classify_by::<8>(keys, out),
+            _ => self.classify_by::<FIELDS>(keys, out),
+        }
+    }
+
+    /// In stages, so that the cache misses of the packets overlap: the classes, the first words of the summaries, the
+    /// first words of rules that those point at, and what is left.
+    fn classify_by<const N: usize>(&self, keys: &Keys, out: &mut [u32; BURST]) {
+        let mut columns = [[0; BURST]; N];
         for (column, field) in columns.iter_mut().zip(&self.fields) {
             field.records(keys, self.layout, column);
-            for (summary, &record) in summaries.iter_mut().zip(&*column) {
-                *summary &= field.word(record as usize);
-            }
         }
-        let mut first = [u64::MAX; BURST];
-        let places = summaries.map(|summary| self.layout.summary + (summary.trailing_zeros() % 64) as usize);
-        for (column, field) in columns.iter().zip(&self.fields) {
-            for ((first, place), &record) in first.iter_mut().zip(places).zip(column) {
-                *first &= field.word(record as usize + place);
-            }
+        let n = keys.len().min(BURST);
+        let mut summaries = [0; BURST];
+        for (i, summary) in summaries.iter_mut().enumerate().take(n) {
+            *summary = self.intersect(&columns, i, 0);
         }
-        for (i, out) in out.iter_mut().enumerate().take(keys.len()) {
-            let word = places[i] - self.layout.summary;
-            *out = if summaries[i] != 0 && first[i] != 0 && self.widened.is_none() {
-                (word * 64) as u32 + first[i].trailing_zeros()
+        for (i, (out, summary)) in out.iter_mut().zip(summaries).enumerate().take(n) {
+            let word = summary.trailing_zeros() % 64;
+            let first = self.intersect(&columns, i, self.layout.summary as u32 + word);
+            *out = if summary != 0 && first != 0 && self.widened.is_none() {
+                word * 64 + first.trailing_zeros()
             } else {
-                self.search(&keys.get(i), &columns, i, summaries[i]).unwrap_or(NONE)
+                self.search(&keys.get(i), &columns, i, summary).unwrap_or(NONE)
             };
         }
     }
 
+    /// The rules that are in the same word of all classes of packet `i`.
+    #[inline(always)]
+    fn intersect<const N: usize>(&self, columns: &[Column; N], i: usize, place: u32) -> u64 {
+        columns.iter().fold(u64::MAX, |bits, column| {
+            bits & self.records.get((column[i] + place) as usize).copied().unwrap_or(0)
+        })
+    }
+
     /// The first rule of packet `i`, given the intersection of the first words of its summaries.
-    fn search(&self, key: &Key, columns: &[Column; FIELDS], i: usize, first_summary: u64) -> Option<u32> {
-        let intersect = |place: usize| {
-            let fields = self.fields.iter().zip(columns);
-            fields.fold(u64::MAX, |bits, (field, column)| bits & field.word(column[i] as usize + place))
-        };
+    fn search<const N: usize>(
+        &self,
+        key: &Key,
+        columns: &[Column; N],
+        i: usize,
+        first_summary: u64,
+    ) -> Option<u32> {
+        let intersect = |place: usize| self.intersect(columns, i, place as u32);
         for group in 0..self.layout.summary {
             let mut summary = if group == 0 { first_summary } else { intersect(group) };
             while summary != 0 {
@@ -112,17 +145,17 @@ impl Many {
     }
 }
 
-impl Field {
-    fn address(end: End, prefixes: &Prefixes, layout: Layout, widened: &mut bool) -> Self {
+impl Lookup {
+    fn of_addresses(end: End, prefixes: &Prefixes, layout: Layout, widened: &mut bool) -> (Self, Classes) {
         let mut classes = Classes::new(layout);
         let (v4, v4_widened) = class::of_prefixes(&mut classes, &prefixes.v4, &prefixes.anywhere);
         let (v6, v6_widened) = class::of_prefixes(&mut classes, &prefixes.v6, &prefixes.anywhere);
         let other = classes.of_rules(&prefixes.anywhere);
         *widened |= v4_widened || v6_widened;
-        Self::with(Lookup::Address { end, v4, v6, other }, classes)
+        (Self::Address { end, v4, v6, other }, classes)
     }
 
-    fn number(number: Number, rules: &[Rule], layout: Layout, widened: &mut bool) -> Self {
+    fn of_numbers(number: Number, rules: &[Rule], layout: Layout, widened: &mut bool) -> (Self, Classes) {
         let mut classes = Classes::new(layout);
         let table = if number.is_byte() {
             let wanted: Vec<[u64; 4]> = rules.iter().map(|rule| number.bytes(rule)).collect();
@@ -133,22 +166,19 @@ impl Field {
             *widened |= wider;
             table
         };
-        Self::with(Lookup::Table(number, table), classes)
+        (Self::Table(number, table), classes)
     }
 
-    fn with(lookup: Lookup, classes: Classes) -> Self {
-        let count = classes.len();
-        let mut records = classes.records;
-        records.shrink_to_fit();
-        Self { lookup, records, classes: count }
+    /// The field's name, and its bytes without the records.
+    fn stats(&self) -> (&'static str, usize) {
+        match self {
+            Self::Table(number, table) => (number.name(), size_of_val(&**table)),
+            Self::Address { end, v4, v6, .. } => (end.name(), v4.bytes() + v6.bytes()),
+        }
     }
+}
 
-    /// The word of the records at this place.
-    #[inline]
-    fn word(&self, at: usize) -> u64 {
-        self.records.get(at).copied().unwrap_or(0)
-    }
-
+impl Field {
     /// Where the records of the classes of a burst begin.
     #[inline]
     fn records(&self, keys: &Keys, layout: Layout, out: &mut Column) {
@@ -160,17 +190,10 @@ impl Field {
             }
             Lookup::Address { end, v4, v6, other } => addresses(keys, *end, v4, v6, *other, out),
         }
+        let record = layout.record() as u32;
         for out in out {
-            *out *= layout.record() as u32;
+            *out = self.base + *out * record;
         }
-    }
-
-    fn stats(&self) -> FieldStats {
-        let (name, bytes) = match &self.lookup {
-            Lookup::Table(number, table) => (number.name(), size_of_val(&**table)),
-            Lookup::Address { end, v4, v6, .. } => (end.name(), v4.bytes() + v6.bytes()),
-        };
-        FieldStats { name, classes: self.classes, bytes: bytes + size_of_val(&*self.records) }
     }
 }
 

@@ -11,12 +11,12 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use std::hint::black_box;
 use std::num::NonZeroU32;
 
 use self::bucket::{Bucket, Position};
 use self::slot::Slot;
 use crate::timer_wheel::TimerWheel;
+use prefetch::{prefetch, prefetch_both_ends};
 
 /// Keys looked up together in one pass of [`FlowTable::lookup_bulk`].
 const STAGE: usize = 64;
@@ -201,6 +201,15 @@ impl<K: Eq, V> FlowTable<K, V> {
         slot.content.as_mut().map(|(_, value)| value)
     }
 
+    /// Has the processor fetch what the look-up of a key with this hash reads first. For callers that have keys one by
+    /// one before they ask for them all by [`lookup_bulk`](Self::lookup_bulk).
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u32) {
+        if let Some(bucket) = self.buckets.get(Position::of(hash, self.seed, self.buckets.len()).home) {
+            prefetch(bucket);
+        }
+    }
+
     /// The entries of a burst: `out[i]` is that of `keys[i]`, whose hash is `hashes[i]`.
     ///
     /// Goes in stages over up to 64 keys, first all buckets, then all entries, so that the cache misses overlap.
@@ -229,8 +238,8 @@ impl<K: Eq, V> FlowTable<K, V> {
         }
         for &candidate in &candidates[..keys.len()] {
             if let Some(slot) = self.slots.get(candidate as usize) {
-                // Both ends of the slot, so that whoever counts or touches does not wait for the other line.
-                black_box(slot.generation.get() ^ slot.deadline as u32);
+                // Both ends, so that whoever counts or touches does not wait for the other line.
+                prefetch_both_ends(slot);
             }
         }
         for (((out, key), &hash), index) in out.iter_mut().zip(keys).zip(hashes).zip(candidates) {
@@ -284,10 +293,14 @@ impl<K: Eq, V> FlowTable<K, V> {
     /// A later deadline than before costs no more than the write: the timer finds out when it fires, and sleeps
     /// on. False when the entry is gone. Without [`expiring`](Self::expiring) the deadline means nothing.
     pub fn touch(&mut self, id: EntryId, deadline_ns: u64) -> bool {
-        let Some(slot) = self.slots.get_mut(id.index()) else { return false };
-        if slot.generation != id.generation || slot.content.is_none() {
-            return false;
-        }
+        self.touch_mut(id, deadline_ns).is_some()
+    }
+
+    /// [`touch`](Self::touch) and [`value_mut`](Self::value_mut) in one.
+    #[inline]
+    pub fn touch_mut(&mut self, id: EntryId, deadline_ns: u64) -> Option<&mut V> {
+        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
+        let (_, value) = slot.content.as_mut()?;
         slot.touched = true;
         slot.deadline = deadline_ns;
         if deadline_ns < slot.armed
@@ -296,7 +309,7 @@ impl<K: Eq, V> FlowTable<K, V> {
             slot.armed = deadline_ns;
             wheel.arm(id.index, deadline_ns);
         }
-        true
+        Some(value)
     }
 
     /// Removes the entries whose deadline is at or before `now_ns`, each handed to `gone`; returns how many.

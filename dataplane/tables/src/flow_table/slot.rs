@@ -1,8 +1,9 @@
 //! A slot: what the table keeps per entry.
 use std::num::NonZeroU32;
 
-/// The fields that a look-up reads come first, so that a key of up to 40 bytes shares their cache line.
-#[repr(C)]
+/// It begins with a cache line, and the fields that a look-up reads come first, so that a key of up to 40 bytes shares
+/// that line.
+#[repr(C, align(64))]
 pub(super) struct Slot<K, V> {
     pub(super) generation: NonZeroU32,
     pub(super) hash: u32,

@@ -88,13 +88,17 @@ fn against_model<A: Address>(
     // Addresses at random and at the edges of the prefixes.
     let edges =
         edits.iter().flat_map(|edit| [edit.0, !edit.0, edit.0 ^ 1, edit.0 ^ (1 << (127 - edit.1.min(127)))]);
-    for probe in probes.iter().copied().chain(edges) {
-        let address = of(probe);
+    let addresses: Vec<A> = probes.iter().copied().chain(edges).map(of).collect();
+    let (mut bulk, mut bulk_or) = (vec![None; addresses.len()], vec![0; addresses.len()]);
+    fib.lookup_bulk(&addresses, &mut bulk);
+    fib.lookup_bulk_or(&addresses, 77, &mut bulk_or);
+    for ((&address, bulk), bulk_or) in addresses.iter().zip(bulk).zip(bulk_or) {
         let longest =
             list.iter().filter(|route| address.prefix(route.1) == route.0).max_by_key(|route| route.1);
         let expected = longest.map(|route| route.2);
         prop_assert_eq!(fib.lookup(address), expected, "{:?} in {:?}", address, list);
         prop_assert_eq!(routes.lookup(address), expected);
+        prop_assert_eq!((bulk, bulk_or), (expected, expected.unwrap_or(77)));
     }
     Ok(())
 }

@@ -42,6 +42,12 @@ impl UsualIpv4<'_> {
         self.protocol == ip::TCP
     }
 
+    /// TCP's sequence and acknowledgement number. Of another protocol they mean nothing.
+    #[inline(always)]
+    pub fn tcp_numbers(&self) -> (u32, u32) {
+        (u32_at(self.head, 38), u32_at(self.head, 42))
+    }
+
     /// TCP's flags as in [`Headers::tcp_flags`](super::Headers::tcp_flags); 0 for UDP.
     #[inline(always)]
     pub fn tcp_flags(&self) -> u8 {
