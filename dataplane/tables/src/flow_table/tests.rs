@@ -161,7 +161,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..100u64).prop_map(Step::Expire),
         1 => prop::collection::vec(0..60u16, 0..70).prop_map(Step::Bulk),
     ];
-    prop::collection::vec(step, 1..200)
+    prop::collection::vec(step, 1..if cfg!(miri) { 50 } else { 200 })
 }
 
 proptest! {

@@ -110,7 +110,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..24u32).prop_map(Step::Cancel),
         4 => (jump, 0..6usize).prop_map(|(jump, budget)| Step::Advance(jump, budget)),
     ];
-    prop::collection::vec(step, 1..80)
+    prop::collection::vec(step, 1..if cfg!(miri) { 40 } else { 80 })
 }
 
 proptest! {
