@@ -126,14 +126,14 @@ impl Burst {
         self.headers[i]
     }
 
-    /// [`Burst::headers`] of all packets, parsed where they are not yet.
-    #[inline]
-    pub fn all_headers(&mut self) -> &[Headers] {
-        let n = self.len().min(BURST);
-        if self.parsed & low_bits(n) != low_bits(n) {
+    /// [`Burst::headers`] and [`Burst::bytes`] of all packets, in order of their index.
+    #[inline(always)]
+    pub fn parsed(&mut self) -> impl Iterator<Item = (Headers, &[u8])> {
+        let wanted = low_bits(self.len());
+        if self.parsed & wanted != wanted {
             self.parse_all();
         }
-        &self.headers[..n]
+        self.headers.iter().enumerate().take(self.len()).map(|(i, &headers)| (headers, self.mbufs.data(i)))
     }
 
     fn parse_all(&mut self) {

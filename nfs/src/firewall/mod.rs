@@ -58,14 +58,16 @@ impl Nf for Firewall {
         // The packets that the rules are asked about, without gaps.
         let mut places = [0u8; BURST];
         self.keys.clear();
-        burst.all_headers();
-        for i in 0..burst.len() {
-            let headers = burst.headers(i);
+        let (mut refused, mut refusals) = ([(0, NON_IP); BURST], 0);
+        for (i, (headers, frame)) in burst.parsed().enumerate() {
             places[self.keys.len() % BURST] = i as u8;
-            match key::of_packet(plan, headers, burst.bytes(i), &mut self.keys, cx) {
-                Fate::Rules | Fate::Pass => {}
-                Fate::Drop(reason) => burst.drop(i, reason),
+            if let Fate::Drop(reason) = key::of_packet(plan, headers, frame, &mut self.keys, cx) {
+                refused[refusals] = (i, reason);
+                refusals += 1;
             }
+        }
+        for &(i, reason) in &refused[..refusals] {
+            burst.drop(i, reason);
         }
         let mut found = [NONE; BURST];
         plan.classifier.classify_burst(&self.keys, &mut found);

@@ -8,7 +8,7 @@ use super::ledger::{Ledger, Turnover};
 use super::spool::Sink;
 use engine::Time;
 use wire::protocol::{ether_type, ip};
-use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers, UsualIpv4};
+use wire::{Ends4, FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers, UsualIpv4};
 
 /// Packets and bytes of IP packets.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Apart {
 
 /// All accounts of one worker.
 pub(super) struct Accounts {
-    pub v4: Ledger<FlowKey4>,
+    pub v4: Ledger<Ends4>,
     pub v6: Ledger<FlowKey6>,
     fragments: Fragments,
     /// By IP protocol.
@@ -71,8 +71,7 @@ impl Accounts {
             let (seq, ack) = packet.tcp_numbers();
             sample = Sample { is_tcp: true, tcp_flags: packet.tcp_flags(), seq, ack, ..sample };
         }
-        let ((src, dst), (sport, dport)) = (packet.addresses(), packet.ports());
-        self.v4.stage(FlowKey4 { src, dst, sport, dport, proto: packet.protocol() }, sample);
+        self.v4.stage(Ends4::of_usual(packet), sample);
     }
 
     /// Counts an IP packet by its protocol.
@@ -104,9 +103,9 @@ impl Accounts {
             return self.stage_part(headers, frame, sample, now);
         }
         if let Some(key) = FlowKey4::from_packet(headers, frame) {
-            self.v4.stage(key, sample);
+            self.v4.stage(Ends4::of(&key), sample);
         } else if let Some(key) = FlowKey6::from_packet(headers, frame) {
-            self.v6.stage(key, sample);
+            self.v6.stage(key.canonical(), sample);
         }
     }
 
@@ -132,8 +131,8 @@ impl Accounts {
         }
         let Ports { sport, dport, proto } = ports;
         match key {
-            FlowKey::V4(key) => self.v4.stage(FlowKey4 { sport, dport, proto, ..key }, sample),
-            FlowKey::V6(key) => self.v6.stage(FlowKey6 { sport, dport, proto, ..key }, sample),
+            FlowKey::V4(key) => self.v4.stage(Ends4::of(&FlowKey4 { sport, dport, proto, ..key }), sample),
+            FlowKey::V6(key) => self.v6.stage(FlowKey6 { sport, dport, proto, ..key }.canonical(), sample),
         }
     }
 
@@ -179,7 +178,7 @@ impl Accounts {
     /// Takes in a flow from elsewhere. The key is canonical.
     pub(super) fn take_in(&mut self, key: FlowKey, flow: &Flow, sink: &mut impl Sink) {
         match key {
-            FlowKey::V4(key) => self.v4.take_in(key, flow, sink),
+            FlowKey::V4(key) => self.v4.take_in(Ends4::of(&key).0, flow, sink),
             FlowKey::V6(key) => self.v6.take_in(key, flow, sink),
         }
     }
@@ -187,7 +186,7 @@ impl Accounts {
     /// What is known of a flow. The key is canonical.
     pub(super) fn get(&self, key: &FlowKey) -> Option<&Flow> {
         match key {
-            FlowKey::V4(key) => self.v4.get(key),
+            FlowKey::V4(key) => self.v4.get(&Ends4::of(key).0),
             FlowKey::V6(key) => self.v6.get(key),
         }
     }
@@ -195,7 +194,7 @@ impl Accounts {
     /// Forgets a flow. The key is canonical.
     pub(super) fn remove(&mut self, key: &FlowKey) -> Option<Flow> {
         match key {
-            FlowKey::V4(key) => self.v4.remove(key),
+            FlowKey::V4(key) => self.v4.remove(&Ends4::of(key).0),
             FlowKey::V6(key) => self.v6.remove(key),
         }
     }

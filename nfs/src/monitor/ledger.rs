@@ -4,36 +4,26 @@ use super::flow::{Flow, Sample};
 use super::spool::Sink;
 use crate::roster::Roster;
 use engine::{BURST, Time};
-use tables::flow_table::{Displaced, EntryId, Eviction, FlowTable};
-use wire::{Direction, FlowKey, FlowKey4, FlowKey6};
+use tables::flow_table::{Displaced, EntryId, Eviction, FlowTable, Hint};
+use wire::{Direction, Ends4, FlowKey, FlowKey6};
 
 /// Timers are this coarse.
 const TICK_NANOS: u64 = 100_000_000;
 
-/// A flow key of one IP version.
+/// What tells the flows of one IP version apart: the same for both directions.
 pub(super) trait Key: Copy + Eq + Default + Into<FlowKey> {
-    fn canonical(&self) -> (Self, Direction);
     fn hash_with(&self, seed: u64) -> u32;
 }
 
-impl Key for FlowKey4 {
-    #[inline(always)]
-    fn canonical(&self) -> (Self, Direction) {
-        FlowKey4::canonical(self)
-    }
-
+impl Key for Ends4 {
     #[inline(always)]
     fn hash_with(&self, seed: u64) -> u32 {
-        FlowKey4::hash_with(self, seed)
+        Ends4::hash_with(self, seed)
     }
 }
 
+/// A canonical key.
 impl Key for FlowKey6 {
-    #[inline(always)]
-    fn canonical(&self) -> (Self, Direction) {
-        FlowKey6::canonical(self)
-    }
-
     #[inline(always)]
     fn hash_with(&self, seed: u64) -> u32 {
         FlowKey6::hash_with(self, seed)
@@ -92,15 +82,17 @@ impl<K: Key> Ledger<K> {
 
     /// Notes a packet of the burst; [`settle`](Self::settle) counts it.
     #[inline(always)]
-    pub(super) fn stage(&mut self, key: K, sample: Sample) {
-        let (key, direction) = key.canonical();
-        let Some(place) = self.keys.get_mut(self.staged) else { return };
-        *place = key;
+    pub(super) fn stage(&mut self, (key, direction): (K, Direction), sample: Sample) {
+        let i = self.staged;
+        if i >= BURST {
+            return;
+        }
         let hash = key.hash_with(self.seed);
         self.flows.prefetch(hash);
-        self.hashes[self.staged] = hash;
-        self.samples[self.staged] = Sample { reverse: direction == Direction::Reverse, ..sample };
-        self.staged += 1;
+        self.keys[i] = key;
+        self.hashes[i] = hash;
+        self.samples[i] = Sample { reverse: direction == Direction::Reverse, ..sample };
+        self.staged = i + 1;
     }
 
     /// Counts the packets that were staged, in order.
@@ -111,13 +103,15 @@ impl<K: Key> Ledger<K> {
             return;
         }
         self.staged = 0;
-        let mut found = [None; BURST];
-        self.flows.lookup_bulk(&self.keys[..n], &self.hashes[..n], &mut found[..n]);
+        let mut hints = [Hint::default(); BURST];
+        for (hint, &hash) in hints.iter_mut().zip(&self.hashes[..n]) {
+            *hint = self.flows.hint(hash);
+        }
         // Without a timeout it means nothing.
         let deadline = now.as_nanos().saturating_add(self.idle_nanos.unwrap_or(u64::MAX));
-        for (i, found) in found.into_iter().enumerate().take(n) {
+        for (i, hint) in hints.into_iter().enumerate().take(n) {
             let sample = &self.samples[i];
-            match found.and_then(|id| self.flows.touch_mut(id, deadline)) {
+            match self.flows.touch_hinted(hint, &self.keys[i], self.hashes[i], deadline) {
                 Some(flow) if !flow.is_over_at(sample) => flow.add(sample, now),
                 _ => self.unusual(i, now, sink),
             }

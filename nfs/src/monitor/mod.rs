@@ -103,10 +103,8 @@ impl Monitor {
 impl Nf for Monitor {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         let now = cx.now();
-        burst.all_headers();
-        for i in 0..burst.len() {
-            let headers = burst.headers(i);
-            self.accounts.stage(&headers, burst.bytes(i), now);
+        for (headers, frame) in burst.parsed() {
+            self.accounts.stage(&headers, frame, now);
         }
         self.accounts.settle(now, &mut self.outlet);
         self.publish(cx);

@@ -8,7 +8,7 @@ use crate::lpm::{Address, Fib, Routes};
 pub(super) struct Layout {
     /// Words of the rules' bits, one bit per rule.
     pub(super) words: usize,
-    /// Words of the summary before them, one bit per word; 0 when one word holds all rules, which needs none.
+    /// Words of the summary before them, one bit per word.
     pub(super) summary: usize,
     /// Largest number of classes per field.
     limit: usize,
@@ -18,7 +18,7 @@ impl Layout {
     /// For `rules` rules, with fields of about `budget` bytes.
     pub(super) fn new(rules: usize, budget: usize) -> Self {
         let words = rules.div_ceil(64).max(1);
-        let summary = if words == 1 { 0 } else { words.div_ceil(64) };
+        let summary = words.div_ceil(64);
         // A field of one byte has 256 classes at most, and the tables of the others hold 16-bit classes.
         let limit = (budget / ((words + summary) * 8)).clamp(257, usize::from(u16::MAX));
         Self { words, summary, limit }
@@ -63,7 +63,7 @@ impl Classes {
         let first = self.records.len();
         self.records.resize(first + self.layout.summary, 0);
         for (i, &word) in rules.0.iter().enumerate() {
-            if self.layout.summary > 0 && word != 0 {
+            if word != 0 {
                 self.records[first + i / 64] |= 1 << (i % 64);
             }
             self.records.push(word);

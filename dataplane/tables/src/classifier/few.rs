@@ -1,4 +1,4 @@
-//! Up to 64 rules: each is compared with the packets of a burst, eight at a time in a vector register. That takes no
+//! Up to 32 rules: each is compared with the packets of a burst, eight at a time in a vector register. That takes no
 //! table, misses no cache, and as long whatever the packets are.
 use super::NONE;
 use super::field::{FieldStats, Number};

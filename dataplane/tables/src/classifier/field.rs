@@ -165,7 +165,7 @@ impl End {
 pub struct FieldStats {
     /// Which field.
     pub name: &'static str,
-    /// Number of classes; in a set of up to 64 rules, which has none, of different values wanted.
+    /// Number of classes; in a set of up to 32 rules, which has none, of different values wanted.
     pub classes: usize,
     /// Memory in bytes.
     pub bytes: usize,

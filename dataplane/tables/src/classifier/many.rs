@@ -1,4 +1,4 @@
-//! More than 64 rules: each field finds its class, summaries are intersected, then the words that they point at.
+//! More than 32 rules: each field finds its class, summaries are intersected, then the words that they point at.
 use super::NONE;
 use super::class::{self, Classes, Layout};
 use super::field::{End, FIELDS, FieldStats, Number, Prefixes};

@@ -4,7 +4,7 @@
 //! Each field maps a packet's value to a class; a class has one bit per rule that matches in that field; the
 //! lowest bit that is set in the classes of all fields is the answer. A summary, one bit per word of 64 rules, is
 //! intersected first, so only words that may hold a match are read. Fields that no rule uses cost nothing. Ports
-//! and the like find their class in a table of 64 Ki, addresses in a [poptrie](crate::lpm::Fib). Up to 64 rules
+//! and the like find their class in a table of 64 Ki, addresses in a [poptrie](crate::lpm::Fib). Up to 32 rules
 //! need no classes: each is compared with eight packets at once.
 //!
 //! Memory is bounded: classes take at most [`CLASS_BYTES`] per field, or 257 classes when that is more (twice that

@@ -1,18 +1,16 @@
 //! A bucket: one cache line of eight ways, each a tag of the hash and the index of an entry.
 
+use wide::u16x8;
+
 /// Ways per bucket.
 const WAYS: usize = 8;
 /// Buckets are made so many that a full table fills this many ways of each: few then overflow.
 const FILL: usize = 6;
-/// One in each of the four 16-bit lanes of a word, and the top bit of each.
-const ONES: u64 = 0x0001_0001_0001_0001;
-const TOPS: u64 = 0x8000_8000_8000_8000;
-
 #[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
-    /// Eight 16-bit tags, four per word, the first in the lowest bits; 0 is a free way.
-    tags: [u64; 2],
+    /// Tags of the hash; 0 is a free way.
+    tags: [u16; WAYS],
     pub(super) indices: [u32; WAYS],
     /// How many entries passed this bucket by because it was full.
     pub(super) overflowed: u32,
@@ -44,22 +42,17 @@ impl Position {
 }
 
 impl Bucket {
-    /// The ways whose tag is `tag`, in order; now and then one that differs, so the key has to be compared.
-    #[inline]
+    /// The ways whose tag is `tag`, in order. Different hashes may share a tag, so the key has to be compared.
+    #[inline(always)]
     pub(super) fn matching(&self, tag: u16) -> Ways {
-        let wanted = u64::from(tag) * ONES;
-        Ways(self.tags.map(|word| {
-            let differs = word ^ wanted;
-            // Top bit of each lane that is zero; a borrow may add the lane above one.
-            differs.wrapping_sub(ONES) & !differs & TOPS
-        }))
+        Ways(u16x8::new(self.tags).simd_eq(u16x8::splat(tag)).to_bitmask())
     }
 
     /// Puts an entry into a free way; false when there is none.
     pub(super) fn place(&mut self, tag: u16, index: u32) -> bool {
-        match (0..WAYS).find(|&way| self.tag(way) == 0) {
+        match (0..WAYS).find(|&way| self.tags[way] == 0) {
             Some(way) => {
-                self.set_tag(way, tag);
+                self.tags[way] = tag;
                 self.indices[way] = index;
                 true
             }
@@ -69,41 +62,26 @@ impl Bucket {
 
     /// Takes the entry `index` out; false when it is not here.
     pub(super) fn take(&mut self, tag: u16, index: u32) -> bool {
-        match (0..WAYS).find(|&way| self.indices[way] == index && self.tag(way) == tag) {
+        match (0..WAYS).find(|&way| self.indices[way] == index && self.tags[way] == tag) {
             Some(way) => {
-                self.set_tag(way, 0);
+                self.tags[way] = 0;
                 true
             }
             None => false,
         }
     }
-
-    fn tag(&self, way: usize) -> u16 {
-        (self.tags[way / 4] >> (way % 4 * 16)) as u16
-    }
-
-    fn set_tag(&mut self, way: usize, tag: u16) {
-        let shift = way % 4 * 16;
-        let word = &mut self.tags[way / 4];
-        *word = *word & !(0xffff << shift) | u64::from(tag) << shift;
-    }
 }
 
-/// Ways of a bucket: the top bit of each lane of two words.
-pub(super) struct Ways([u64; 2]);
+/// Ways of a bucket, one bit each.
+pub(super) struct Ways(u32);
 
 impl Iterator for Ways {
     type Item = usize;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<usize> {
-        let half = usize::from(self.0[0] == 0);
-        let word = &mut self.0[half];
-        if *word == 0 {
-            return None;
-        }
-        let lane = word.trailing_zeros() as usize / 16;
-        *word &= *word - 1;
-        Some((half * 4 + lane) % WAYS)
+        let way = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (way < WAYS).then_some(way)
     }
 }

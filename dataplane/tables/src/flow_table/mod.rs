@@ -20,7 +20,7 @@ use prefetch::{prefetch, prefetch_both_ends};
 
 /// Keys looked up together in one pass of [`FlowTable::lookup_bulk`].
 const STAGE: usize = 64;
-/// Above every index: a bucket without the tag.
+/// Above every index.
 const NOTHING: u32 = u32::MAX;
 /// Entries that the clock hand passes at most before it takes one that was touched.
 const HAND_STEPS: usize = 64;
@@ -41,6 +41,16 @@ impl EntryId {
     /// Its place, below the table's capacity and unique among the entries present: for arrays kept alongside.
     pub fn index(self) -> usize {
         self.index as usize
+    }
+}
+
+/// A guess of where an entry is, by [`FlowTable::hint`]; nowhere by default.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint(u32);
+
+impl Default for Hint {
+    fn default() -> Self {
+        Hint(NOTHING)
     }
 }
 
@@ -201,13 +211,39 @@ impl<K: Eq, V> FlowTable<K, V> {
         slot.content.as_mut().map(|(_, value)| value)
     }
 
-    /// Has the processor fetch what the look-up of a key with this hash reads first. For callers that have keys one by
-    /// one before they ask for them all by [`lookup_bulk`](Self::lookup_bulk).
+    /// Has the processor fetch what [`hint`](Self::hint) reads. See there.
     #[inline(always)]
     pub fn prefetch(&self, hash: u32) {
         if let Some(bucket) = self.buckets.get(Position::of(hash, self.seed, self.buckets.len()).home) {
             prefetch(bucket);
         }
+    }
+
+    /// Where an entry with this hash may be, which the processor is asked to fetch.
+    ///
+    /// The parts of a look-up, for callers that do more with a burst than [`lookup_bulk`](Self::lookup_bulk): first
+    /// [`prefetch`](Self::prefetch) for all packets, then `hint`, then [`touch_hinted`](Self::touch_hinted), so that
+    /// the cache misses overlap. A hint stays good, at worst useless, whatever happens to the table.
+    #[inline(always)]
+    pub fn hint(&self, hash: u32) -> Hint {
+        let position = Position::of(hash, self.seed, self.buckets.len());
+        let Some(bucket) = self.buckets.get(position.home) else { return Hint::default() };
+        let Some(way) = bucket.matching(position.tag).next() else { return Hint::default() };
+        let index = bucket.indices[way];
+        if let Some(slot) = self.slots.get(index as usize) {
+            // Both ends, so that whoever counts or touches does not wait for the other line.
+            prefetch_both_ends(slot);
+        }
+        Hint(index)
+    }
+
+    /// [`find`](Self::find), then [`touch_mut`](Self::touch_mut): the value of `key`, which is in use until
+    /// `deadline_ns`.
+    #[inline(always)]
+    pub fn touch_hinted(&mut self, hint: Hint, key: &K, hash: u32, deadline_ns: u64) -> Option<&mut V> {
+        let is_there = self.slots.get(hint.0 as usize).is_some_and(|slot| slot.holds(key));
+        let index = if is_there { hint.0 } else { self.find(key, hash)?.index };
+        self.touch_index(index, deadline_ns)
     }
 
     /// The entries of a burst: `out[i]` is that of `keys[i]`, whose hash is `hashes[i]`.
@@ -228,21 +264,12 @@ impl<K: Eq, V> FlowTable<K, V> {
 
     /// The three slices are of one length, at most [`STAGE`].
     fn lookup_stage(&self, keys: &[K], hashes: &[u32], out: &mut [Option<EntryId>]) {
-        let mut candidates = [NOTHING; STAGE];
-        for (candidate, &hash) in candidates.iter_mut().zip(hashes) {
-            let position = Position::of(hash, self.seed, self.buckets.len());
-            let bucket = &self.buckets[position.home];
-            if let Some(way) = bucket.matching(position.tag).next() {
-                *candidate = bucket.indices[way];
-            }
+        hashes.iter().for_each(|&hash| self.prefetch(hash));
+        let mut hints = [Hint::default(); STAGE];
+        for (hint, &hash) in hints.iter_mut().zip(hashes) {
+            *hint = self.hint(hash);
         }
-        for &candidate in &candidates[..keys.len()] {
-            if let Some(slot) = self.slots.get(candidate as usize) {
-                // Both ends, so that whoever counts or touches does not wait for the other line.
-                prefetch_both_ends(slot);
-            }
-        }
-        for (((out, key), &hash), index) in out.iter_mut().zip(keys).zip(hashes).zip(candidates) {
+        for (((out, key), &hash), Hint(index)) in out.iter_mut().zip(keys).zip(hashes).zip(hints) {
             *out = match self.slots.get(index as usize) {
                 Some(slot) if slot.holds(key) => Some(EntryId { index, generation: slot.generation }),
                 _ => self.find(key, hash),
@@ -299,7 +326,13 @@ impl<K: Eq, V> FlowTable<K, V> {
     /// [`touch`](Self::touch) and [`value_mut`](Self::value_mut) in one.
     #[inline]
     pub fn touch_mut(&mut self, id: EntryId, deadline_ns: u64) -> Option<&mut V> {
-        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
+        self.slots.get(id.index()).filter(|slot| slot.generation == id.generation)?;
+        self.touch_index(id.index, deadline_ns)
+    }
+
+    #[inline(always)]
+    fn touch_index(&mut self, index: u32, deadline_ns: u64) -> Option<&mut V> {
+        let slot = self.slots.get_mut(index as usize)?;
         let (_, value) = slot.content.as_mut()?;
         slot.touched = true;
         slot.deadline = deadline_ns;
@@ -307,7 +340,7 @@ impl<K: Eq, V> FlowTable<K, V> {
             && let Some(wheel) = &mut self.wheel
         {
             slot.armed = deadline_ns;
-            wheel.arm(id.index, deadline_ns);
+            wheel.arm(index, deadline_ns);
         }
         Some(value)
     }

@@ -46,7 +46,7 @@ impl FlowKey4 {
 
     /// Address and port of each end, in one word.
     #[inline(always)]
-    fn ends(&self) -> (u64, u64) {
+    pub(super) fn ends(&self) -> (u64, u64) {
         let source = u64::from(self.src) << 16 | u64::from(self.sport);
         let destination = u64::from(self.dst) << 16 | u64::from(self.dport);
         (source, destination)

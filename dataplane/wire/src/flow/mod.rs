@@ -1,5 +1,6 @@
 //! Flow keys: the five-tuple of a packet, in both directions, and its hash.
 
+mod ends4;
 mod fragment_key;
 mod hash;
 mod key4;
@@ -10,6 +11,7 @@ mod tests;
 use std::fmt;
 use std::net::IpAddr;
 
+pub use ends4::Ends4;
 pub use fragment_key::FragmentKey;
 pub use hash::{DEFAULT_SEED, mix};
 pub use key4::FlowKey4;

@@ -181,3 +181,38 @@ proptest! {
         prop_assert_eq!((key.source(), key.source_port()), (back.destination(), back.destination_port()));
     }
 }
+
+#[test]
+fn ends_are_the_canonical_key_in_two_words() {
+    let forward = FlowKey4 { src: 0x0a00_0001, dst: 0x0a00_0002, sport: 1000, dport: 53, proto: 17 };
+    for key in [forward, forward.reversed(), FlowKey4 { dst: forward.src, ..forward }] {
+        let (canonical, direction) = key.canonical();
+        let (ends, of_ends) = Ends4::of(&key);
+        assert_eq!((FlowKey4::from(ends), of_ends), (canonical, direction));
+        assert_eq!(ends.hash_with(DEFAULT_SEED), key.symmetric_hash());
+        assert_ne!(ends, Ends4::of(&FlowKey4 { proto: 6, ..key }).0);
+    }
+}
+
+#[test]
+fn the_usual_packet_has_the_fields_of_any() {
+    for frame in [v4().udp(1000, 53).payload_len(40).build(), v4().tcp(1000, 80).payload_len(6).build()] {
+        let headers = parse(&frame);
+        let usual = headers.usual_ipv4(&frame).expect("untagged IPv4");
+        let FlowKey::V4(key) = key(&frame).unwrap() else { panic!("IPv4") };
+        assert_eq!(usual.addresses(), (key.src, key.dst));
+        assert_eq!((usual.ports(), usual.protocol()), ((key.sport, key.dport), key.proto));
+        assert_eq!(Some(usize::from(usual.ip_length())), headers.l3_len());
+        assert_eq!(usual.tcp_flags(), headers.tcp_flags(&frame).unwrap_or(0));
+        assert_eq!(Ends4::of_usual(usual), Ends4::of(&key));
+    }
+    let others = [
+        v4().udp(1, 2).fragment(0, true).payload_len(40).build(),
+        v4().echo_request(1, 2).payload_len(40).build(),
+        v6().udp(1, 2).payload_len(40).build(),
+        Builder::ethernet(A, B).vlan(7).ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(1, 2).payload_len(40).build(),
+    ];
+    for frame in others {
+        assert!(parse(&frame).usual_ipv4(&frame).is_none(), "{frame:?}");
+    }
+}
