@@ -69,7 +69,8 @@ fn interface_of(file: RawFd) -> Option<u32> {
     // is refused.
     let result = unsafe { libc::getsockname(file, (&raw mut address).cast(), &raw mut length) };
     let bound = result == 0 && i32::from(address.sll_family) == libc::AF_PACKET;
-    bound.then_some(address.sll_ifindex as u32)
+    // 0: not bound to any.
+    u32::try_from(address.sll_ifindex).ok().filter(|&interface| bound && interface > 0)
 }
 
 /// A descriptor of one's own for the same file, which stays valid whatever the driver closes.
