@@ -17,7 +17,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eal_(init|get_runtime_dir)",
     "rte_eth_allmulticast_enable",
     "rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|info_get|rss_reta_update)",
-    "rte_eth_dev_(set_mtu|socket_id|start|stop)",
+    "rte_eth_dev_(rx_intr_ctl_q_get_fd|set_mtu|socket_id|start|stop)",
     "rte_eth_find_next",
     "rte_eth_macaddr_get",
     "rte_eth_promiscuous_(enable|disable)",

@@ -42,7 +42,7 @@ impl Hand {
         let (eal, own) = (eal.clone(), signals.clone());
         let (ready, started) = bounded::<Result<(), String>>(1);
         let body = move || {
-            let prepared = prepare_thread(&eal, core, idle);
+            let prepared = prepare_thread(&eal, core, idle, &own);
             let _guard = match prepared {
                 Ok(guard) => guard,
                 Err(message) => {
@@ -68,9 +68,7 @@ impl Hand {
     pub(crate) fn tell(&self, message: Message) -> bool {
         let told = self.inbox.send_timeout(message, PATIENCE).is_ok();
         self.signals.mail.store(true, Release);
-        if let Some(thread) = self.signals.thread.get() {
-            thread.unpark();
-        }
+        self.signals.bell.ring_after_fence();
         told
     }
 
@@ -106,9 +104,7 @@ impl Drop for Hand {
         // Without a sender the worker sees that control is gone, even if the message found no room.
         self.inbox = bounded(0).0;
         self.signals.mail.store(true, Release);
-        if let Some(thread) = self.signals.thread.get() {
-            thread.unpark();
-        }
+        self.signals.bell.ring_after_fence();
     }
 }
 
@@ -118,11 +114,17 @@ fn stalled(worker: usize) -> EngineError {
 }
 
 /// Pins the thread and makes it known to DPDK.
-fn prepare_thread(eal: &Eal, core: usize, idle: Idle) -> Result<dpdk::ThreadGuard, String> {
+fn prepare_thread(
+    eal: &Eal,
+    core: usize,
+    idle: Idle,
+    signals: &Signals,
+) -> Result<dpdk::ThreadGuard, String> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(format!("core {core} is not there, or this process may not run on it"));
     }
     if idle == Idle::Adaptive {
+        signals.bell.install().map_err(|error| format!("an event to wake it by: {error}"))?;
         // Naps are far shorter than the default slack of 50 µs would allow.
         let slack = std::num::NonZeroU64::new(1_000);
         if let Err(error) = rustix::thread::set_current_timer_slack(slack) {

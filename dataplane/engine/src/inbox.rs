@@ -1,5 +1,6 @@
 //! What a worker is told, and what it tells of itself.
 
+use crate::bell::Bell;
 use crate::cx::Event;
 use crate::graph::Graph;
 use crate::nf::Nf;
@@ -7,9 +8,7 @@ use crate::time::Time;
 use crate::worker::Worker;
 use crossbeam::channel::Sender;
 use crossbeam::utils::CachePadded;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::Thread;
 
 /// What a worker is told. It looks between bursts.
 pub(crate) enum Message {
@@ -36,8 +35,8 @@ pub(crate) enum Message {
 pub(crate) struct Signals {
     /// There is mail.
     pub mail: CachePadded<AtomicBool>,
-    /// The worker naps and wants to be woken.
-    pub napping: CachePadded<AtomicBool>,
+    /// Wakes the worker when it sleeps.
+    pub bell: CachePadded<Bell>,
     /// Packets put on rings by this worker.
     pub ring_sent: CachePadded<AtomicU64>,
     /// Packets taken from rings by this worker and dealt with, including what they sent on.
@@ -54,8 +53,6 @@ pub(crate) struct Signals {
     pub cpu_ns: AtomicU64,
     /// Set by the watchdog.
     pub stalled: AtomicBool,
-    /// The thread, to wake it.
-    pub thread: OnceLock<Thread>,
 }
 
 impl Signals {
@@ -63,16 +60,6 @@ impl Signals {
     #[inline]
     pub(crate) fn bump(word: &AtomicU64, n: u64) {
         word.store(word.load(Ordering::Relaxed) + n, Ordering::Release);
-    }
-
-    /// Wakes the worker if it naps.
-    #[inline]
-    pub(crate) fn wake(&self) {
-        if self.napping.load(Ordering::Relaxed)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "graphs, bursts and queues are large and change hands: they move by pointer"
 )]
 
+mod bell;
 mod burst;
 mod clock;
 mod crew;

@@ -34,7 +34,8 @@ pub enum Idle {
     /// Polls on: lowest latency, one core fully used.
     #[default]
     Spin,
-    /// Sleeps in short naps: under 5 % of the core, awake within 200 µs.
+    /// Sleeps until a device, another worker or a timer needs it, and naps where a device tells nothing: under 5 % of
+    /// the core, awake within 200 µs, on devices that tell.
     Adaptive,
 }
 

@@ -22,22 +22,19 @@ use std::time::Duration;
 
 mod chain;
 mod receive;
+mod rest;
 mod steering;
 
 /// Timers run this often, in the engine's time.
 const TICK: Duration = Duration::from_millis(1);
 /// Packets that may be on rings at once in a replay, so that rings never overflow and nothing is lost.
 const REPLAY_WINDOW: u64 = 1024;
-/// An adaptive worker polls on for this many rounds before it naps.
-const PATIENCE: u32 = 256;
-/// The length of a nap. It bounds the latency of a packet that comes to an idle worker, as no vdev can wake it.
-const NAP: Duration = Duration::from_micros(150);
 
 /// A worker's thread-local world.
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) clock: Clock,
-    idle: Idle,
+    rest: rest::Rest,
     inbox: Receiver<Message>,
     /// Of all workers, by number: its own only, until a graph is installed.
     signals: Arc<[Arc<Signals>]>,
@@ -51,7 +48,8 @@ pub(crate) struct Worker {
     pub(crate) now: Time,
     /// In a replay: the place in the input of the packets in hand, which is that of packets made from them.
     sequence: u64,
-    empty_rounds: u32,
+    /// Packets could not leave in the latest round.
+    waiting: bool,
     next_cpu_reading: Time,
     /// Of packets that NFs emitted, to be carried on.
     pending: chain::Pending,
@@ -87,7 +85,7 @@ impl Worker {
         Worker {
             index,
             clock,
-            idle,
+            rest: rest::Rest::new(idle),
             inbox,
             signals: Arc::new([]),
             own,
@@ -97,7 +95,7 @@ impl Worker {
             quiesced: 0,
             now: Time::ZERO,
             sequence: 0,
-            empty_rounds: 0,
+            waiting: false,
             next_cpu_reading: Time::ZERO,
             pending: chain::Pending::new(),
             outbox: Outbox::new(),
@@ -108,7 +106,6 @@ impl Worker {
     /// The loop; returns on [`Message::Exit`], or when control is gone.
     pub(crate) fn run(mut self) {
         let signals = self.own.clone();
-        let _ = signals.thread.set(std::thread::current());
         loop {
             if signals.mail.load(Relaxed) && !self.read_mail(&signals) {
                 return;
@@ -122,14 +119,14 @@ impl Worker {
                 return;
             };
             let work = self.round(&mut graph, &signals);
-            self.graph = Some(graph);
             Signals::bump(&signals.rounds, 1);
             if work > 0 {
                 Signals::bump(&signals.busy_rounds, 1);
-                self.empty_rounds = 0;
+                self.rest.worked(&signals.bell);
             } else {
-                self.rest(&signals);
+                self.rest(&graph, &signals.bell);
             }
+            self.graph = Some(graph);
         }
     }
 
@@ -252,6 +249,7 @@ impl Worker {
             }
             signals.quiet.store(waiting == 0, Release);
         }
+        self.waiting = waiting > 0;
         if self.now >= self.next_cpu_reading || graph.layout.replay {
             self.next_cpu_reading = self.now + TICK;
             if !graph.layout.replay || work == 0 {
@@ -317,7 +315,7 @@ impl Worker {
             let word = &self.own.ring_sent;
             word.store(word.load(Relaxed) - (staged - sent) as u64, Release);
         }
-        self.signals[worker].wake();
+        self.signals[worker].bell.ring();
     }
 
     /// Runs the timers of every NF.
@@ -353,23 +351,6 @@ impl Worker {
             let Ok(Notice { nf, update }) = graph.updates_in[index].pop() else { return };
             self.call_outside(graph, usize::from(nf), |nf, cx| nf.replicate(&update, cx));
         }
-    }
-
-    fn rest(&mut self, signals: &Signals) {
-        if self.idle == Idle::Spin {
-            std::hint::spin_loop();
-            return;
-        }
-        self.empty_rounds += 1;
-        if self.empty_rounds < PATIENCE {
-            std::hint::spin_loop();
-            return;
-        }
-        signals.napping.store(true, Release);
-        if !signals.mail.load(Acquire) {
-            std::thread::park_timeout(NAP);
-        }
-        signals.napping.store(false, Release);
     }
 
     fn borrow_burst(&mut self) -> Box<Burst> {

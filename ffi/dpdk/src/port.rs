@@ -9,6 +9,7 @@ use crate::eal::log;
 use crate::error::{DpdkError, LogLines};
 use crate::{Eal, Pool, RxQueue, TxQueue, gate};
 
+mod arrival;
 mod bond;
 mod diagnose;
 mod info;
@@ -16,6 +17,7 @@ mod kernel;
 mod name;
 mod start;
 
+pub use arrival::Arrival;
 pub use info::{Link, PortInfo, PortStats};
 pub use start::PortConfig;
 pub(crate) use start::Shape;
@@ -156,7 +158,11 @@ impl Port {
         lifecycle.pools = pools.to_vec();
         drop(lifecycle);
         let running = Arc::new(Running { port: Arc::clone(&self.inner) });
-        let rx = (0..config.rx_queues).map(|queue| RxQueue::new(&running, self.inner.id, queue)).collect();
+        let arrivals = arrival::of_queues(&self.inner, config).into_iter();
+        let rx = (0..config.rx_queues)
+            .zip(arrivals)
+            .map(|(queue, arrival)| RxQueue::new(&running, self.inner.id, queue, arrival))
+            .collect();
         let tx =
             (0..config.tx_queues).map(|queue| TxQueue::new(&running, self.inner.id, queue, &shape)).collect();
         Ok((rx, tx))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::port::{Running, Shape};
+use crate::port::{Arrival, Running, Shape};
 use crate::{Mbuf, Mbufs, gate};
 
 /// Headers are contiguous this far.
@@ -17,6 +17,7 @@ pub struct RxQueue {
     port: u16,
     queue: u16,
     refused: u64,
+    arrival: Arrival,
 }
 
 /// A transmit queue. The port runs at least as long as this lives.
@@ -34,8 +35,8 @@ pub struct TxQueue {
 }
 
 impl RxQueue {
-    pub(crate) fn new(running: &Arc<Running>, port: u16, queue: u16) -> RxQueue {
-        RxQueue { running: Arc::clone(running), port, queue, refused: 0 }
+    pub(crate) fn new(running: &Arc<Running>, port: u16, queue: u16, arrival: Arrival) -> RxQueue {
+        RxQueue { running: Arc::clone(running), port, queue, refused: 0, arrival }
     }
 
     /// Appends received packets to `into`, as far as it has room, and returns how many. The first 256 bytes
@@ -92,6 +93,12 @@ impl RxQueue {
         // Only what was just received may be moved: holes before it are the caller's.
         into.compact_from(before);
         into.len() - before
+    }
+
+    /// How a thread that sleeps can know of packets here.
+    #[must_use]
+    pub fn arrival(&self) -> &Arrival {
+        &self.arrival
     }
 
     /// Packets dropped so far because their headers were in pieces and no mbuf was free to gather them.

@@ -2,9 +2,11 @@
 
 mod setup;
 
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use dpdk::{DpdkError, Mbufs, Port, PortConfig};
+use dpdk::{Arrival, DpdkError, Eal, Mbufs, Port, PortConfig};
 use setup::{eal, numbered, pool};
 
 #[test]
@@ -82,6 +84,50 @@ fn what_a_device_cannot_do_is_said_before_it_starts() {
     assert!(port.start(&config(), one).is_ok());
 }
 
+/// How packets arrive in each queue of a device.
+fn arrivals(eal: &Eal, port: &Port, queues: u16) -> Vec<&'static str> {
+    let pool = pool(eal, 2047);
+    let config = PortConfig { rx_queues: queues, tx_queues: queues, ..PortConfig::default() };
+    let (rx, _tx) = port.start(&config, &vec![pool; usize::from(queues)]).unwrap();
+    let mut files = BTreeSet::new();
+    let said = rx.iter().map(|queue| match queue.arrival() {
+        Arrival::Readable(file) => {
+            assert!(files.insert(file.as_raw_fd()), "each has its own");
+            "readable"
+        }
+        Arrival::Internal => "internal",
+        Arrival::Unannounced => "unannounced",
+    });
+    said.collect()
+}
+
+#[test]
+fn nothing_comes_by_itself_into_devices_without_a_world_behind_them() {
+    let eal = eal();
+    for device in ["net_null0", "net_ring0"] {
+        assert_eq!(arrivals(&eal, &Port::probe(&eal, device).unwrap(), 2), ["internal"; 2], "{device}");
+    }
+}
+
+#[test]
+fn a_driver_that_tells_nothing_has_to_be_polled() {
+    let eal = eal();
+    let _member = Port::probe(&eal, "net_null0").unwrap();
+    assert_eq!(arrivals(&eal, &bond(&eal), 1), ["unannounced"]);
+}
+
+#[test]
+fn devices_on_kernel_interfaces_have_a_file_for_each_queue() {
+    let eal = eal();
+    let tap = match Port::probe(&eal, "net_tap0,iface=braid-arrivals") {
+        Ok(tap) => tap,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    assert_eq!(arrivals(&eal, &tap, 2), ["readable"; 2]);
+    let socket = Port::probe(&eal, "net_af_packet0,iface=braid-arrivals,qpairs=2").unwrap();
+    assert_eq!(arrivals(&eal, &socket, 2), ["readable"; 2]);
+}
+
 #[test]
 fn devices_that_are_not_there_are_explained() {
     let eal = eal();
@@ -145,14 +191,18 @@ fn packets_that_cannot_be_sent_are_dropped_and_counted() {
     assert_eq!(tx[0].refused(), 1);
 }
 
+/// A bond of net_null0, which has been probed.
+fn bond(eal: &Eal) -> Port {
+    let key = if Eal::version().contains(" 22.") { "slave" } else { "member" };
+    Port::probe(eal, &format!("net_bonding0,mode=0,{key}=net_null0")).unwrap()
+}
+
 #[test]
 fn a_bond_drives_its_members_and_lets_them_go() {
     let eal = eal();
     let pool = pool(&eal, 2047);
     let member = Port::probe(&eal, "net_null0").unwrap();
-    let version = dpdk::Eal::version();
-    let key = if version.contains(" 22.") { "slave" } else { "member" };
-    let bond = Port::probe(&eal, &format!("net_bonding0,mode=0,{key}=net_null0")).unwrap();
+    let bond = bond(&eal);
     let one = std::slice::from_ref(&pool);
     assert!(matches!(member.start(&PortConfig::default(), one), Err(DpdkError::Busy { .. })));
     let (mut rx, mut tx) = bond.start(&PortConfig::default(), one).unwrap();

@@ -349,7 +349,7 @@ impl Worker {
                 {
                     stats.updates_lost.add(1);
                 }
-                self.signals[worker].wake();
+                self.signals[worker].bell.ring();
             }
         }
         for event in self.outbox.events.drain(..) {

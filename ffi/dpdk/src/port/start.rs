@@ -7,7 +7,7 @@ use dpdk_sys::{
 };
 
 use super::info::{PortInfo, is_modest};
-use super::{Inner, kernel};
+use super::{Inner, arrival, kernel};
 use crate::rss::KEY_WORD;
 use crate::{DpdkError, Pool, gate};
 
@@ -175,6 +175,7 @@ fn configure(
         rss.rss_hf = raw.flow_type_rss_offloads & BRAID_RSS_FIELDS;
         conf.rxmode.offloads |= raw.rx_offload_capa & BRAID_RX_RSS_HASH;
     }
+    conf.intr_conf.set_rxq(arrival::has_files(&info.driver).into());
     let mtu = config.mtu.unwrap_or(USUAL_MTU).min(info.max_mtu);
     conf.rxmode.mtu = u32::from(if is_modest(&info.driver) { mtu.min(USUAL_MTU) } else { mtu });
     let frame = u32::from(mtu) + FRAME_OVERHEAD;
