@@ -19,6 +19,41 @@ def stop(message):
     sys.exit(f"bench: {message}")
 
 
+class Hugepages:
+    """Hugepages of 2 MB for both programs: those that are free, or reserved for as long as this runs, by root."""
+
+    PATH = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+    WANTED = 320
+
+    def __init__(self):
+        self.before = None
+        missing = self.WANTED - self.read("free_hugepages")
+        if missing > 0:
+            self.reserve(self.read("nr_hugepages") + missing)
+        self.there = self.read("free_hugepages") >= self.WANTED
+
+    def read(self, name):
+        try:
+            with open(f"{self.PATH}/{name}") as file:
+                return int(file.read())
+        except OSError:
+            return 0
+
+    def reserve(self, count):
+        before = self.read("nr_hugepages")
+        try:
+            with open(f"{self.PATH}/nr_hugepages", "w") as file:
+                file.write(str(count))
+            self.before = before
+        except OSError:
+            pass
+
+    def give_back(self):
+        if self.before is not None:
+            before, self.before = self.before, None
+            self.reserve(before)
+
+
 def cpu_ns(pid, name):
     """CPU time of the threads of a process whose name begins so, in nanoseconds, thread by thread."""
     times = {}
@@ -35,10 +70,11 @@ def cpu_ns(pid, name):
 class Testpmd:
     """dpdk-testpmd at its prompt. Its forwarding threads sleep between `stop` and `start`."""
 
-    def __init__(self, mode, devices, cores, options):
+    def __init__(self, mode, devices, cores, hugepages, options):
         lcores = ",".join(f"{lcore}@{core}" for lcore, core in enumerate([CONTROL, *cores]))
         # Line by line, as its answers are waited for.
-        command = ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", "512", "--no-shconf"]
+        command = ["stdbuf", "-oL", "dpdk-testpmd"]
+        command += ["--in-memory"] if hugepages else ["--no-huge", "-m", "512", "--no-shconf"]
         command += ["--no-telemetry", "--no-pci", f"--file-prefix=bench{os.getpid()}", "--lcores", lcores]
         for device in devices:
             command += ["--vdev", device]
@@ -78,9 +114,9 @@ class Testpmd:
         self.process.wait()
 
 
-def run_testpmd(mode, devices, cores, seconds, options=()):
+def run_testpmd(mode, devices, cores, seconds, hugepages, options=()):
     """Packets forwarded per microsecond of CPU time: millions per second."""
-    testpmd = Testpmd(mode, devices, cores, options)
+    testpmd = Testpmd(mode, devices, cores, hugepages, options)
     before = testpmd.cpu_ns()
     testpmd.command("start", "packet forwarding")
     time.sleep(seconds)
