@@ -3,7 +3,7 @@
 use crate::packet::{Origin, Packet};
 use crate::source::PLAN_PORT;
 use crate::verdict::{Reason, Verdict};
-use dpdk::{BURST, Mbuf, Mbufs, RxQueue};
+use dpdk::{BURST, Mbuf, Mbufs, Received, RxQueue};
 use std::sync::Arc;
 use wire::Headers;
 
@@ -22,6 +22,8 @@ pub struct Burst {
     pub(crate) exceptions: u32,
     /// Bytes of all packets together, while nothing has changed them since they were added up.
     bytes: Option<u64>,
+    /// All packets are IPv4, as they were received. If not set nothing is known.
+    pub(crate) ipv4: bool,
     /// The identifier of the chain in which the packets are.
     pub(crate) chain: u32,
     /// DPDK's port numbers, translated to those of the plan.
@@ -47,6 +49,7 @@ impl Burst {
             parsed: 0,
             exceptions: 0,
             bytes: None,
+            ipv4: false,
             chain: 0,
             ports: Arc::new([0; 256]),
         }
@@ -257,19 +260,20 @@ impl Burst {
         self.bytes.unwrap_or_else(|| self.mbufs.iter().map(|mbuf| mbuf.len() as u64).sum())
     }
 
-    /// Receives from a queue into an empty burst, of which nothing is known before.
+    /// Receives from a queue into an empty burst, of which nothing is known before. `look`: whether somebody wants to
+    /// know of IPv4 at once.
     #[inline]
-    pub(crate) fn receive(&mut self, queue: &mut RxQueue) -> usize {
+    pub(crate) fn receive(&mut self, queue: &mut RxQueue, look: bool) -> usize {
         self.begin();
-        let (received, bytes) = queue.receive_counting(&mut self.mbufs);
-        self.bytes = Some(bytes);
-        received
+        let Received { packets, bytes, ipv4 } = queue.receive_noting(&mut self.mbufs, look);
+        (self.bytes, self.ipv4) = (Some(bytes), ipv4);
+        packets
     }
 
     /// Adds a packet; gives it back when the burst is full.
     pub(crate) fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
         let i = self.mbufs.len();
-        self.bytes = None;
+        (self.bytes, self.ipv4) = (None, false);
         self.mbufs.push(mbuf)?;
         self.reparse(i);
         Ok(())
@@ -280,7 +284,7 @@ impl Burst {
     pub(crate) fn begin(&mut self) {
         self.parsed = 0;
         self.exceptions = 0;
-        self.bytes = None;
+        (self.bytes, self.ipv4) = (None, false);
     }
 
     /// Moves the packets whose bit is set into `into`, with what is known of them; both keep their order.
@@ -304,7 +308,7 @@ impl Burst {
         self.mbufs.split_mask(mask, &mut into.mbufs);
         self.parsed = kept_parsed;
         self.exceptions = 0;
-        (self.bytes, into.bytes) = (None, None);
+        (self.bytes, into.bytes, into.ipv4) = (None, None, false);
         into.parsed = moved_parsed;
         into.exceptions = 0;
     }

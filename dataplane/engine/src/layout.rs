@@ -19,6 +19,8 @@ pub(crate) struct Layout {
     pub next_id: u32,
     /// By port number: its chains, in order.
     pub by_port: Vec<Vec<usize>>,
+    /// By port number: some chain wants to know at once whether a burst is IPv4.
+    pub looks: Vec<bool>,
     pub nfs: Vec<Node>,
     pub ports: Vec<String>,
     /// By bucket: the worker that owns its flows.
@@ -113,9 +115,10 @@ impl Layout {
                 to: chain.to.iter().map(|&port| usize::from(port)).collect(),
             })
             .collect();
-        let by_port = (0..plan.ports.len())
+        let by_port: Vec<Vec<usize>> = (0..plan.ports.len())
             .map(|port| (0..chains.len()).filter(|&c| usize::from(plan.chains[c].from) == port).collect())
             .collect();
+        let looks = |here: &Vec<usize>| here.iter().any(|&chain| matches!(chains[chain].select, Select::Ip));
         let nfs = plan
             .nfs
             .iter()
@@ -131,9 +134,10 @@ impl Layout {
         Layout {
             generation,
             workers,
+            looks: by_port.iter().map(looks).collect(),
+            by_port,
             chains,
             next_id,
-            by_port,
             nfs,
             ports: plan.ports.iter().map(|port| port.name.clone()).collect(),
             buckets: spread(previous.map(|layout| &*layout.buckets), workers),

@@ -32,6 +32,6 @@ pub use mbuf::{ChecksumStatus, L4Checksum, Mbuf, RxChecksum, Segments, SegmentsM
 pub use mbufs::{BURST, Drain, Exhausted, Mbufs};
 pub use pool::Pool;
 pub use port::{Arrival, Link, Port, PortConfig, PortInfo, PortStats};
-pub use queue::{RxQueue, TxQueue};
+pub use queue::{Received, RxQueue, TxQueue};
 pub use ring::{Ring, RingReceiver, RingSender};
 pub use rss::symmetric_toeplitz;

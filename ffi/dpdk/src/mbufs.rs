@@ -273,6 +273,13 @@ impl Mbufs {
     pub(crate) unsafe fn forget_front(&mut self, count: usize) {
         let slots = self.slots.as_mut_ptr();
         let rest = self.len - count;
+        if rest == 0 {
+            // The usual case, by a few stores of known length.
+            // SAFETY: the values that are overwritten without being dropped are none, or given away.
+            unsafe { (&raw mut self.slots).write([const { None }; BURST]) };
+            (self.len, self.holes, self.plain) = (0, false, true);
+            return;
+        }
         // SAFETY: by the contract all is within the array. The first `count` values are overwritten without
         // being dropped, the others are moved (the ranges may overlap), and their old places are
         // overwritten without being dropped, too.
@@ -283,9 +290,6 @@ impl Mbufs {
             }
         }
         self.len = rest;
-        if rest == 0 {
-            (self.holes, self.plain) = (false, true);
-        }
     }
 }
 

@@ -44,12 +44,13 @@ impl RxQueue {
     /// some devices receive nothing into fewer than four slots.
     #[inline]
     pub fn receive(&mut self, into: &mut Mbufs) -> usize {
-        self.receive_counting(into).0
+        self.receive_noting(into, false).packets
     }
 
-    /// [`RxQueue::receive`], with the bytes of what was received: headers are looked at anyway.
+    /// [`RxQueue::receive`], saying what was received: headers are looked at anyway, and the first bytes of the frames
+    /// too if `look`.
     #[inline]
-    pub fn receive_counting(&mut self, into: &mut Mbufs) -> (usize, u64) {
+    pub fn receive_noting(&mut self, into: &mut Mbufs, look: bool) -> Received {
         let before = into.len();
         let spare = into.spare();
         let received = {
@@ -61,22 +62,21 @@ impl RxQueue {
             }
         };
         if received == 0 {
-            return (0, 0);
+            return Received::default();
         }
         // SAFETY: the device has put that many packets there and given them to us.
         unsafe { into.grow(usize::from(received), true) };
         if let Some(packets) = into.as_slice() {
-            let (mut bytes, mut oddities) = (0, 0);
-            for mbuf in &packets[before..] {
-                bytes += mbuf.len() as u64;
-                oddities |= mbuf.oddities();
-            }
-            if oddities == 0 {
-                return (usize::from(received), bytes);
+            let packets = &packets[before..];
+            let plain =
+                if look { Received::plain::<true>(packets) } else { Received::plain::<false>(packets) };
+            if let Some(received) = plain {
+                return received;
             }
         }
-        let received = self.gather_headers(into, before);
-        (received, into.used()[before..].iter().flatten().map(|mbuf| mbuf.len() as u64).sum())
+        let packets = self.gather_headers(into, before);
+        let bytes = into.used()[before..].iter().flatten().map(|mbuf| mbuf.len() as u64).sum();
+        Received { packets, bytes, ipv4: false }
     }
 
     /// Brings the first 256 bytes together in packets from slot `before` on; drops those for which there is
@@ -117,6 +117,33 @@ impl RxQueue {
     #[must_use]
     pub fn index(&self) -> u16 {
         self.queue
+    }
+}
+
+/// What was received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// How many packets.
+    pub packets: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Every one has the EtherType of IPv4 right after the addresses. If not set nothing is known.
+    pub ipv4: bool,
+}
+
+impl Received {
+    /// `None` when a packet is not plain.
+    #[inline(always)]
+    fn plain<const LOOK: bool>(packets: &[Mbuf]) -> Option<Received> {
+        let (mut bytes, mut oddities, mut ipv4) = (0, 0, LOOK);
+        for mbuf in packets {
+            bytes += mbuf.len() as u64;
+            oddities |= mbuf.oddities();
+            if LOOK {
+                ipv4 &= mbuf.data().get(12..14) == Some(&[0x08, 0x00]);
+            }
+        }
+        (oddities == 0).then_some(Received { packets: packets.len(), bytes, ipv4 })
     }
 }
 

@@ -16,6 +16,7 @@ fn layout(hashing: Hashing) -> Layout {
         chains: Vec::new(),
         next_id: 0,
         by_port: Vec::new(),
+        looks: Vec::new(),
         nfs: Vec::new(),
         ports: Vec::new(),
         buckets,

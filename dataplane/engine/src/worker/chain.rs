@@ -77,12 +77,7 @@ impl Worker {
         let chain = &graph.layout.chains[chain];
         match chain.select {
             Select::All => crate::burst::low_bits(burst.len()),
-            Select::Ip
-                if let Some(packets) = burst.mbufs.as_slice()
-                    && Quick::Ip.surely_matches(packets.iter().map(Mbuf::data)) =>
-            {
-                crate::burst::low_bits(burst.len())
-            }
+            Select::Ip if burst.ipv4 => crate::burst::low_bits(burst.len()),
             Select::Ip => (0..burst.len()).fold(0, |mask, i| {
                 let is_ip = Quick::Ip.matches(burst.bytes(i));
                 mask | u32::from(is_ip) << i

@@ -18,7 +18,7 @@ impl Worker {
         for index in 0..graph.rx.len() {
             let rx = &mut graph.rx[index];
             let received = match &mut rx.source {
-                Source::Queue(queue) => burst.receive(queue),
+                Source::Queue(queue) => burst.receive(queue, graph.layout.looks[rx.port]),
                 Source::Capture(capture) => {
                     if let Some(time) = capture.next_time()
                         && earliest.is_none_or(|(soonest, _)| time < soonest)

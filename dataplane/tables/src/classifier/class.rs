@@ -1,7 +1,7 @@
 //! Equivalence classes: values of a field that the same rules match, and for each class those rules as bits.
 use std::collections::HashMap;
 
-use crate::lpm::{Address, Fib, Routes};
+use crate::lpm::{Address, Routes};
 
 /// How the rules of one class are laid out, the same for all fields of a classifier.
 #[derive(Clone, Copy, Debug)]
@@ -165,7 +165,7 @@ pub(super) fn of_prefixes<A: Address>(
     classes: &mut Classes,
     prefixes: &[(u32, A, u8)],
     anywhere: &[u32],
-) -> (Fib<A>, bool) {
+) -> (Routes<A>, bool) {
     let mut cut = A::BITS;
     let distinct = loop {
         let mut by_prefix: HashMap<(A, u8), Vec<u32>> = HashMap::new();
@@ -197,5 +197,5 @@ pub(super) fn of_prefixes<A: Address>(
         let _ = routes.insert(network, length, classes.of(&matching));
         around.push((network, length, matching));
     }
-    (routes.compile(), widened)
+    (routes, widened)
 }

@@ -82,13 +82,6 @@ pub enum Quick {
 }
 
 impl Quick {
-    /// Whether all frames are of the kind that most frames are, and match: the usual burst, told at once. Where not,
-    /// [`matches`](Self::matches) tells of each.
-    #[inline(always)]
-    pub fn surely_matches<'a>(self, frames: impl Iterator<Item = &'a [u8]>) -> bool {
-        self == Self::All || frames.fold(true, |all, frame| all & (frame.get(12..14) == Some(&[0x08, 0x00])))
-    }
-
     /// Whether the frame matches: what [`Expression::matches`] says after parsing it.
     #[inline]
     pub fn matches(self, frame: &[u8]) -> bool {

@@ -8,9 +8,9 @@ const ROOT: u8 = 16;
 /// Bits resolved by a node.
 const STRIDE: u8 = 6;
 /// In an entry of the root: the rest is a node's index, not a value.
-const IS_NODE: u32 = 1 << 31;
+pub(super) const IS_NODE: u32 = 1 << 31;
 /// No route.
-const NONE: u32 = super::MAX_VALUE + 1;
+pub(super) const NONE: u32 = super::MAX_VALUE + 1;
 
 #[derive(Clone, Copy, Default)]
 struct Node {

@@ -3,7 +3,8 @@
 //! [`Routes`] is what control edits: an ordered map. [`Fib`] is what workers read, made from it in one go and
 //! shared by `Arc`: a *poptrie* (Asai and Ohara, SIGCOMM 2015), the first 16 bits by direct index, then nodes of
 //! six bits, each two bitmaps and two offsets. A level costs two dependent loads, and a million routes a few tens
-//! of megabytes whatever they are: every route adds at most one node per six bits of its length.
+//! of megabytes whatever they are: every route adds at most one node per six bits of its length. Small sets of IPv4
+//! routes may be a [`Flat`] table instead.
 //!
 //! ```
 //! let mut routes = tables::lpm::Routes::<u32>::new();
@@ -16,6 +17,7 @@
 //! # Ok::<(), tables::lpm::RouteError>(())
 //! ```
 mod fib;
+mod flat;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 pub use self::fib::Fib;
+pub use self::flat::Flat;
 
 /// Largest value that a route may carry: the top bit is the trie's own.
 pub const MAX_VALUE: u32 = 0x7fff_fffe;
@@ -152,5 +155,12 @@ impl<A: Address> Routes<A> {
     pub fn compile(&self) -> Fib<A> {
         let routes: Vec<_> = self.iter().collect();
         Fib::build(&routes)
+    }
+}
+
+impl Routes<u32> {
+    /// The faster and larger table for the fast path; `None` when it would take more than `bytes` bytes.
+    pub fn flatten(&self, bytes: usize) -> Option<Flat> {
+        Flat::build(self.iter(), bytes)
     }
 }

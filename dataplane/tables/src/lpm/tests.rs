@@ -116,3 +116,30 @@ proptest! {
         against_model(edits, probes, |bits| bits)?;
     }
 }
+
+#[test]
+fn a_flat_table_finds_the_same_and_stays_within_its_memory() {
+    let mut routes = Routes::<u32>::new();
+    let mut random = 88_172_645_463_325_252u64;
+    let count = if cfg!(miri) { 5 } else { 500 };
+    let mut addresses = vec![0, u32::MAX];
+    for value in 0..count {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        // Few networks, so that prefixes contain each other.
+        let (network, length) = (random as u32 & 0x0fff_ffff, (random >> 40) as u8 % 33);
+        routes.insert(network, length, value).unwrap();
+        addresses.extend([network, network ^ 1, network.wrapping_add(1 << (32 - length.max(1)))]);
+    }
+    let flat = routes.flatten(usize::MAX).unwrap();
+    let fib = routes.compile();
+    let mut bulk = vec![0; addresses.len()];
+    flat.lookup_bulk_or(&addresses, 777, &mut bulk);
+    for (&address, found) in addresses.iter().zip(bulk) {
+        assert_eq!(flat.lookup(address), fib.lookup(address), "{address:#x}");
+        assert_eq!(found, fib.lookup(address).unwrap_or(777));
+    }
+    assert!(routes.flatten(flat.bytes()).is_some());
+    assert!(routes.flatten(flat.bytes() - 1).is_none());
+}
