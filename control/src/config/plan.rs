@@ -4,8 +4,9 @@ use super::diagnostic::{ConfigErrors, Diagnostic, Severity};
 use super::port::PortDevice;
 use super::{ChainConfig, Config, NfConfig, buffers, nearest};
 use engine::{ChainPlan, Device, NfPlan, Plan, PortPlan, Prepared, Site};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What [`Config::replay`] planned.
 pub struct Replay {
@@ -67,7 +68,7 @@ impl Config {
         let last = chain.path.len().saturating_sub(1);
         for (i, nf) in chain.path().filter_map(|name| self.nf(name)).enumerate() {
             let gates = if i == last { Vec::clone(&gates) } else { Vec::new() };
-            let site = self.site(nf, names.clone(), gates);
+            let site = self.site(nf, names.clone(), gates, self.replay_seed());
             nfs.extend(prepare(nf, &site, &mut diagnostics).map(|prepared| plan_nf(nf, prepared)));
         }
         if !diagnostics.is_empty() {
@@ -94,7 +95,7 @@ impl Config {
             path: (0..nfs.len()).collect(),
             to: vec![1; chain.to.len()],
         }];
-        let plan = self.frame(ports, nfs, chains);
+        let plan = self.frame(ports, nfs, chains, self.replay_seed());
         Ok(Replay { plan, chain: chain.name.clone(), source: chain.from.clone(), sink })
     }
 
@@ -113,14 +114,29 @@ impl Config {
         used.map(|port| port.name.clone()).collect()
     }
 
-    fn site(&self, nf: &NfConfig, ports: Vec<String>, gates: Vec<u16>) -> Site {
+    /// Seed of everything random: the one given; else 1 where all packets come from captures, so that the same input
+    /// gives the same output; else one that nobody can know, the same until the process ends, so that nobody can choose
+    /// packets that meet in one place of a table.
+    pub fn seed(&self) -> u64 {
+        static UNKNOWN: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish() >> 1);
+        let mut used = self.ports.iter().filter(|port| self.uses_port(&port.name));
+        let is_live = used.any(|port| matches!(port.device, PortDevice::Dpdk(_)));
+        if is_live { self.engine.seed.unwrap_or(*UNKNOWN) } else { self.replay_seed() }
+    }
+
+    /// [`seed`](Self::seed) between captures, whatever the ports are.
+    fn replay_seed(&self) -> u64 {
+        self.engine.seed.unwrap_or(1)
+    }
+
+    fn site(&self, nf: &NfConfig, ports: Vec<String>, gates: Vec<u16>, seed: u64) -> Site {
         Site {
             name: nf.name.clone(),
             folder: self.folder.clone(),
             ports,
             gates,
             workers: self.engine.cores.len(),
-            seed: self.engine.seed,
+            seed,
         }
     }
 
@@ -135,7 +151,7 @@ impl Config {
                 let ends = |chain: &&ChainConfig| chain.path().last() == Some(&nf.name);
                 let chain = self.chains.iter().find(ends);
                 let gates = chain.map(|chain| chain.to().filter_map(|to| number(&ports, to)).collect());
-                let site = self.site(nf, ports.clone(), gates.unwrap_or_default());
+                let site = self.site(nf, ports.clone(), gates.unwrap_or_default(), self.seed());
                 prepare(nf, &site, &mut diagnostics)
             })
             .collect();
@@ -181,10 +197,10 @@ impl Config {
                 })
             })
             .collect();
-        Some(self.frame(ports, nfs, chains?))
+        Some(self.frame(ports, nfs, chains?, self.seed()))
     }
 
-    fn frame(&self, ports: Vec<PortPlan>, nfs: Vec<NfPlan>, chains: Vec<ChainPlan>) -> Plan {
+    fn frame(&self, ports: Vec<PortPlan>, nfs: Vec<NfPlan>, chains: Vec<ChainPlan>, seed: u64) -> Plan {
         Plan {
             cores: self.engine.cores.clone(),
             idle: self.engine.idle,
@@ -192,7 +208,7 @@ impl Config {
             ports,
             nfs,
             chains,
-            seed: self.engine.seed,
+            seed,
         }
     }
 

@@ -21,8 +21,8 @@ pub struct EngineSettings {
     pub memory_mb: Option<u32>,
     /// Packet buffers.
     pub buffers: Buffers,
-    /// Seed of everything random.
-    pub seed: u64,
+    /// Seed of everything random, if one was given. See [`Config::seed`](super::Config::seed).
+    pub seed: Option<u64>,
     /// The control socket.
     pub socket: SocketChoice,
 }
@@ -48,7 +48,7 @@ impl Default for EngineSettings {
             hugepages: false,
             memory_mb: None,
             buffers: Buffers::default(),
-            seed: 1,
+            seed: None,
             socket: SocketChoice::Default,
         }
     }
@@ -75,9 +75,7 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSet
         }
     }
     read_buffers(&mut section, &mut settings);
-    if let Some((seed, _)) = section.integer("seed", 0..=i64::MAX as u64) {
-        settings.seed = seed;
-    }
+    settings.seed = section.integer("seed", 0..=i64::MAX as u64).map(|(seed, _)| seed);
     if let Some((path, span)) = section.string("socket", "\"/run/braid.sock\"") {
         settings.socket = match path.as_str() {
             "off" => SocketChoice::Off,

@@ -60,6 +60,7 @@ impl Mbufs {
     /// The packet, when all slots are in use.
     #[inline]
     pub fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
+        self.begin_if_empty();
         match self.slots.get_mut(self.len) {
             Some(slot) => {
                 self.plain &= mbuf.is_plain();
@@ -148,6 +149,7 @@ impl Mbufs {
         for (to, from) in self.slots[self.len..].iter_mut().zip(&mut other.slots[..count]) {
             *to = from.take();
         }
+        self.begin_if_empty();
         self.plain &= other.plain;
         self.len += count;
         other.holes = count > 0;
@@ -160,6 +162,7 @@ impl Mbufs {
     #[inline]
     pub fn split_mask(&mut self, mask: u32, into: &mut Mbufs) {
         let mut kept = 0;
+        into.begin_if_empty();
         into.plain &= self.plain;
         for i in 0..self.len {
             let Some(mbuf) = self.slots[i].take() else { continue };
@@ -243,6 +246,14 @@ impl Mbufs {
         &mut self.slots[..self.len]
     }
 
+    /// What was known of packets that are gone says nothing about the next ones.
+    #[inline(always)]
+    fn begin_if_empty(&mut self) {
+        if self.len == 0 {
+            (self.holes, self.plain) = (false, true);
+        }
+    }
+
     /// Nothing is known of the slots any more.
     pub(crate) fn changed(&mut self) {
         (self.holes, self.plain) = (true, false);
@@ -261,6 +272,7 @@ impl Mbufs {
     #[inline]
     pub(crate) unsafe fn grow(&mut self, count: usize, plain: bool) {
         debug_assert!(self.len + count <= BURST);
+        self.begin_if_empty();
         self.plain &= plain;
         self.len += count;
     }

@@ -3,7 +3,7 @@
 mod setup;
 
 use dpdk::{BURST, Mbufs};
-use setup::{eal, numbered, numbers, pool};
+use setup::{eal, numbered, numbers, packet, pool};
 
 #[test]
 fn a_burst_takes_thirty_two_and_gives_the_next_one_back() {
@@ -84,4 +84,38 @@ fn shared_packets_in_a_burst_lose_one_reference_each() {
     assert!(twins.iter().all(|twin| twin.is_exclusive()));
     drop(twins);
     assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn a_burst_knows_as_long_as_it_can_that_its_packets_are_plain() {
+    let pool = pool(&eal(), 63);
+    let of = |lengths: &[usize]| {
+        let mut burst = Mbufs::new();
+        for &length in lengths {
+            burst.push(packet(&pool, &vec![7; length])).unwrap();
+        }
+        burst
+    };
+    let is_plain = |burst: &mut Mbufs| burst.plain_data_mut().is_some();
+    let mut burst = of(&[60, 14, 1500]);
+    assert!(is_plain(&mut burst) && burst.as_slice().is_some_and(|packets| packets.len() == 3));
+    burst.data_mut(0).unwrap().unwrap()[0] = 1;
+    assert!(is_plain(&mut burst), "writing to bytes changes nothing of that");
+    let taken = burst.take(1);
+    assert!(!is_plain(&mut burst) && burst.as_slice().is_none(), "a hole");
+    burst.compact();
+    assert!(is_plain(&mut burst));
+    let twin = burst.get_mut(0).unwrap().share();
+    assert!(!is_plain(&mut burst), "shared");
+    let mut other = of(&[60]);
+    assert_eq!(other.append(&mut burst), 2);
+    assert!(!is_plain(&mut other));
+    drop((taken, twin));
+    burst.push(packet(&pool, &[7; 60])).unwrap();
+    assert!(is_plain(&mut burst), "what is gone says nothing of those that come");
+    other.clear();
+    burst.split_mask(1, &mut other);
+    assert!(is_plain(&mut other));
+    assert!(!is_plain(&mut of(&[13])), "shorter than an Ethernet header");
+    assert!(!is_plain(&mut of(&[60, 5000])), "several segments");
 }

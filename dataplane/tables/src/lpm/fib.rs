@@ -24,7 +24,7 @@ struct Node {
 
 /// A compiled set of routes: read-only, made by [`Routes::compile`](super::Routes::compile).
 pub struct Fib<A> {
-    root: Box<[u32; 1 << ROOT]>,
+    root: Box<[u32]>,
     nodes: Vec<Node>,
     leaves: Vec<u32>,
     address: PhantomData<A>,
@@ -36,8 +36,9 @@ type Route<A> = (A, u8, u32);
 impl<A: Address> Fib<A> {
     /// `routes` in order of network and length.
     pub(super) fn build(routes: &[Route<A>]) -> Self {
-        let mut fib =
-            Self { root: Box::new([NONE; 1 << ROOT]), nodes: vec![], leaves: vec![], address: PhantomData };
+        // Never on the stack, which may be that of a small thread.
+        let root = vec![NONE; 1 << ROOT].into_boxed_slice();
+        let mut fib = Self { root, nodes: vec![], leaves: vec![], address: PhantomData };
         // In this order a prefix comes before those inside it, which overwrite it.
         for &(network, length, value) in routes.iter().filter(|route| route.1 <= ROOT) {
             let first = network.bits(0, ROOT) as usize;
@@ -95,7 +96,7 @@ impl<A: Address> Fib<A> {
     /// The value of the longest prefix, or a number above [`MAX_VALUE`](super::MAX_VALUE).
     #[inline]
     fn find(&self, address: A) -> u32 {
-        let mut entry = self.root[address.bits(0, ROOT) as usize];
+        let mut entry = self.root.get(address.bits(0, ROOT) as usize).copied().unwrap_or(NONE);
         if entry & IS_NODE == 0 {
             return entry;
         }

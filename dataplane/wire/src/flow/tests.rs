@@ -216,3 +216,22 @@ fn the_usual_packet_has_the_fields_of_any() {
         assert!(parse(&frame).usual_ipv4(&frame).is_none(), "{frame:?}");
     }
 }
+
+#[test]
+fn no_address_makes_the_rest_of_a_key_not_count() {
+    // An interface identifier that is the constant of the hash, XORed with what the seed contributes.
+    for seed in [DEFAULT_SEED, 1] {
+        let interface = 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32);
+        let keys = (0..1000u32).map(|i| FlowKey6 {
+            src: u128::from(i / 10) << 64 | u128::from(interface),
+            dst: u128::from(interface),
+            sport: (i % 10) as u16,
+            dport: 443,
+            proto: 17,
+        });
+        let keys: Vec<FlowKey6> = keys.collect();
+        let hashes: HashSet<u32> = keys.iter().map(|key| key.hash_with(seed)).collect();
+        let symmetric: HashSet<u32> = keys.iter().map(FlowKey6::symmetric_hash).collect();
+        assert!(hashes.len() > 990 && symmetric.len() > 990, "{} {}", hashes.len(), symmetric.len());
+    }
+}

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use dpdk_sys::{
     BRAID_F_NOT_DIRECT, BRAID_HEADROOM, BRAID_MBUF_BUF_ADDR, BRAID_MBUF_BUF_LEN, BRAID_MBUF_DATA_LEN,
@@ -49,22 +49,16 @@ impl<'a> Segment<'a> {
         self.references().load(Ordering::Acquire) == 1 && self.flags() & BRAID_F_NOT_DIRECT == 0
     }
 
-    /// 0 if [`Mbuf::is_plain`](super::Mbuf::is_plain); those of a burst can be joined by `|`. `data_off` and what
-    /// follows are one word in every version of DPDK so far, so that one load tells references and segments.
+    /// 0 if [`Mbuf::is_plain`](super::Mbuf::is_plain); those of a burst can be joined by `|`.
     #[inline(always)]
     pub(super) fn oddities(self) -> u64 {
-        const WORD: usize = BRAID_MBUF_DATA_OFF;
-        const REFERENCES: u32 = 8 * (BRAID_MBUF_REFCNT - WORD) as u32;
-        const SEGMENTS: u32 = 8 * (BRAID_MBUF_NB_SEGS - WORD) as u32;
-        const { assert!(WORD.is_multiple_of(8) && REFERENCES < 64 && SEGMENTS < 64) };
-        // SAFETY: eight aligned bytes of the segment, which lives, and of which others write at most the reference
-        // count, atomically.
-        let word = unsafe { AtomicU64::from_ptr(self.0.cast::<u8>().add(WORD).cast().as_ptr()) };
         // Acquires what those did who gave up the other references.
-        let word = word.load(Ordering::Acquire);
-        let odd = (word ^ (1 << REFERENCES | 1 << SEGMENTS)) & (0xffff << REFERENCES | 0xffff << SEGMENTS);
+        let references = self.references().load(Ordering::Acquire) ^ 1;
         let short = (u32::from(self.length()).wrapping_sub(SHORTEST as u32)) >> 31;
-        odd | self.flags() & BRAID_F_NOT_DIRECT | u64::from(short)
+        u64::from(references)
+            | u64::from(self.count() ^ 1)
+            | self.flags() & BRAID_F_NOT_DIRECT
+            | u64::from(short)
     }
 
     #[inline(always)]

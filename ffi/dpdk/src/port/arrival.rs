@@ -1,7 +1,7 @@
 //! How a thread that sleeps can know of packets in a receive queue.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use super::{Inner, PortConfig};
 
@@ -30,7 +30,7 @@ pub(super) fn of_queues(port: &Inner, config: &PortConfig) -> Vec<Arrival> {
     };
     let files: Vec<RawFd> = match driver.as_str() {
         "net_null" | "net_ring" => return queues.map(|_| Arrival::Internal).collect(),
-        "net_pcap" if !port.device.contains("iface=") => return queues.map(|_| Arrival::Internal).collect(),
+        "net_pcap" if !port.device.contains("iface") => return queues.map(|_| Arrival::Internal).collect(),
         "net_af_packet" | "net_pcap" => {
             let sockets = packet_sockets(raw.if_index);
             // One for each queue that the device has, opened in their order; else they cannot be told apart.
@@ -76,7 +76,7 @@ fn interface_of(file: RawFd) -> Option<u32> {
 /// A descriptor of one's own for the same file, which stays valid whatever the driver closes.
 fn duplicate(file: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: makes a new descriptor, or returns -1.
-    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) } {
+    match unsafe { libc::fcntl(file, libc::F_DUPFD_CLOEXEC, 0) } {
         -1 => Err(io::Error::last_os_error()),
         // SAFETY: just made, and nobody else has it.
         copy => Ok(unsafe { OwnedFd::from_raw_fd(copy) }),
