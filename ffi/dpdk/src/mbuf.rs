@@ -15,6 +15,7 @@ mod segment;
 mod shape;
 
 pub use offload::{ChecksumStatus, L4Checksum, RxChecksum, TxChecksum};
+pub(crate) use ownership::Look;
 use segment::{Segment, SegmentMut};
 
 /// One reference to a packet of one or more segments. Dropping it gives the reference back; with the last

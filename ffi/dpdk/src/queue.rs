@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::mbuf::Look;
 use crate::port::{Arrival, Running, Shape};
 use crate::{Mbuf, Mbufs, gate};
 
 /// Headers are contiguous this far.
 const CONTIGUOUS: usize = 256;
+/// EtherType of IPv4.
+const IPV4: u16 = 0x0800;
 /// An Ethernet header; devices may hang on less.
 pub(crate) const SHORTEST: usize = 14;
 
@@ -135,15 +138,17 @@ impl Received {
     /// `None` when a packet is not plain.
     #[inline(always)]
     fn plain<const LOOK: bool>(packets: &[Mbuf]) -> Option<Received> {
-        let (mut bytes, mut oddities, mut ipv4) = (0, 0, LOOK);
+        let (mut look, mut other_types) = (Look::default(), 0);
         for mbuf in packets {
-            bytes += mbuf.len() as u64;
-            oddities |= mbuf.oddities();
+            look.at(mbuf);
             if LOOK {
-                ipv4 &= mbuf.data().get(12..14) == Some(&[0x08, 0x00]);
+                let ether_type =
+                    mbuf.data().get(12..14).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+                other_types |= ether_type ^ IPV4;
             }
         }
-        (oddities == 0).then_some(Received { packets: packets.len(), bytes, ipv4 })
+        let ipv4 = LOOK && other_types == 0;
+        look.is_plain().then_some(Received { packets: packets.len(), bytes: look.bytes, ipv4 })
     }
 }
 

@@ -2,15 +2,49 @@
 
 use std::sync::atomic::Ordering;
 
-use dpdk_sys::rte_pktmbuf_copy;
+use dpdk_sys::{BRAID_F_NOT_DIRECT, rte_pktmbuf_copy};
 
 use super::segment::SegmentMut;
 use super::{Mbuf, SegmentsMut};
 use crate::gate;
 use crate::pool::origin::Origin;
+use crate::queue::SHORTEST;
 
 /// More references than this to one packet can only be a leak; the count must never wrap.
 const MOST_REFERENCES: u16 = u16::MAX / 2;
+
+/// What a look at packets has seen: sums and unions of their fields, so that no packet needs a branch.
+#[derive(Default)]
+pub(crate) struct Look {
+    /// Bytes of first segments, which are all bytes of plain packets.
+    pub bytes: u64,
+    /// The union is 1 exactly if all are, as there is none without a reference or a segment.
+    references: u16,
+    segments: u16,
+    flags: u64,
+    /// Negative if a packet is too short.
+    spare: i32,
+}
+
+impl Look {
+    /// Adds a packet.
+    #[inline(always)]
+    pub(crate) fn at(&mut self, mbuf: &Mbuf) {
+        let head = mbuf.head();
+        self.bytes += u64::from(head.length());
+        // Acquires what those did who gave up the other references.
+        self.references |= head.references().load(Ordering::Acquire);
+        self.segments |= head.count();
+        self.flags |= head.flags();
+        self.spare |= i32::from(head.length()) - SHORTEST as i32;
+    }
+
+    /// All packets, of which there is one at least, are plain ([`Mbuf::is_plain`]).
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.references == 1 && self.segments == 1 && self.flags & BRAID_F_NOT_DIRECT == 0 && self.spare >= 0
+    }
+}
 
 impl Mbuf {
     /// Whether nobody else refers to any part of the packet: every segment has its own buffer and one
@@ -26,13 +60,9 @@ impl Mbuf {
     /// written to and sent as it is.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.oddities() == 0
-    }
-
-    /// 0 for a plain packet; those of a burst can be joined by `|`.
-    #[inline(always)]
-    pub(crate) fn oddities(&self) -> u64 {
-        self.head().oddities()
+        let mut look = Look::default();
+        look.at(self);
+        look.is_plain()
     }
 
     #[cold]

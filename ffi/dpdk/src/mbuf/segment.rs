@@ -12,8 +12,6 @@ use dpdk_sys::{
     rte_mempool,
 };
 
-use crate::queue::SHORTEST;
-
 /// A segment of a packet that nobody writes to for `'a`.
 #[derive(Clone, Copy)]
 pub(super) struct Segment<'a>(NonNull<rte_mbuf>, PhantomData<&'a rte_mbuf>);
@@ -47,18 +45,6 @@ impl<'a> Segment<'a> {
     #[inline(always)]
     pub(super) fn is_alone(self) -> bool {
         self.references().load(Ordering::Acquire) == 1 && self.flags() & BRAID_F_NOT_DIRECT == 0
-    }
-
-    /// 0 if [`Mbuf::is_plain`](super::Mbuf::is_plain); those of a burst can be joined by `|`.
-    #[inline(always)]
-    pub(super) fn oddities(self) -> u64 {
-        // Acquires what those did who gave up the other references.
-        let references = self.references().load(Ordering::Acquire) ^ 1;
-        let short = (u32::from(self.length()).wrapping_sub(SHORTEST as u32)) >> 31;
-        u64::from(references)
-            | u64::from(self.count() ^ 1)
-            | self.flags() & BRAID_F_NOT_DIRECT
-            | u64::from(short)
     }
 
     #[inline(always)]
