@@ -1,6 +1,6 @@
 use super::{Classifier, Key, Masked, NONE, PortRange, Prefix, Rule};
 
-// Miri takes half a minute to read a set of filters, and as long to generate one case of a property.
+// Under Miri, sets of filters and generated rules take minutes.
 #[cfg(not(miri))]
 mod classbench;
 mod fixed;
