@@ -241,7 +241,7 @@ fn errors_point_at_the_place_and_say_what_would_be_right() {
 fn nesting_and_length_are_bounded() {
     let nested = |depth: usize| format!("{}tcp{}", "(".repeat(depth), ")".repeat(depth));
     assert!(Expression::parse(&nested(MAX_DEPTH)).is_ok());
-    let length = if cfg!(miri) { 600 } else { 64_000 };
+    let length = if cfg!(miri) { 280 } else { 64_000 };
     for text in [
         nested(MAX_DEPTH + 1),
         "(".repeat(length),
