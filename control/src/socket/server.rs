@@ -206,9 +206,8 @@ fn admit(stream: UnixStream, shared: &Arc<Shared>) {
     // From here on the slot gives the place back, whatever happens.
     let slot = Slot { id, shared: Arc::clone(shared) };
     let serve = move || connection::serve(stream, &slot);
-    if let Err(error) =
-        std::thread::Builder::new().name("control-client".to_owned()).stack_size(256 << 10).spawn(serve)
-    {
+    // With an ordinary stack: it compiles the rules of the configurations that its client applies.
+    if let Err(error) = std::thread::Builder::new().name("control-client".to_owned()).spawn(serve) {
         tracing::warn!("control socket: no thread for a connection: {error}");
     }
 }
