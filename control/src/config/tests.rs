@@ -141,6 +141,60 @@ fn too_few_buffers_are_an_error_that_says_how_many_it_takes() {
     assert_eq!(findings(&with(needed)), [""; 0]);
 }
 
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("braid-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("sub")).expect("a folder");
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_capture_file_is_one_port_however_it_is_written() {
+    let folder = Folder::new("captures");
+    let at = |name: &str| folder.0.join(name);
+    std::fs::write(at("in.pcap"), "packets").expect("a file");
+    std::os::unix::fs::symlink("in.pcap", at("link.pcap")).expect("a link");
+    std::os::unix::fs::symlink(&folder.0, at("sub/up")).expect("a link");
+    std::fs::hard_link(at("in.pcap"), at("hard.pcap")).expect("a link");
+    let found = |from: &str, to: &str| {
+        let text = GOOD.replace("net_null0", from).replace("net_null1", to);
+        match Config::parse(&text, "test.toml", &folder.0, &registry()) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.diagnostics.into_iter().map(|finding| finding.message).collect(),
+        }
+    };
+    let same = ["port 'wan' has the same capture file as port 'lan'"];
+    let absolute = format!("pcap:{}", at("in.pcap").display());
+    for sink in ["pcap:in.pcap", "pcap:./in.pcap", "pcap:sub/../in.pcap", "pcap:link.pcap", "pcap:hard.pcap"]
+    {
+        assert_eq!(found("pcap:in.pcap", sink), same, "{sink}");
+    }
+    assert_eq!(found("pcap:./in.pcap", &absolute), same);
+    assert_eq!(found("pcap:in.pcap", "pcap:out.pcap"), [""; 0]);
+
+    // Two sinks that nobody has made yet.
+    let sinks = |second: &str| {
+        let text =
+            format!("{}\n[ports.tap]\ndevice = \"{second}\"\n", GOOD.replace("net_null1", "pcap:out.pcap"));
+        Config::parse(&text, "test.toml", &folder.0, &registry()).err().map(|errors| errors.to_string())
+    };
+    for second in ["pcap:./out.pcap", "pcap:sub/up/out.pcap"] {
+        let error = sinks(second).unwrap_or_default();
+        assert!(error.contains("port 'tap' has the same capture file as port 'wan'"), "{second}: {error}");
+    }
+    assert_eq!(sinks("pcap:sub/out.pcap"), None);
+}
+
 /// A switch at the end of two chains, and captures on both sides.
 const SWITCHED: &str = r#"
 [ports.a]
