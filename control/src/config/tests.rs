@@ -147,14 +147,14 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("braid-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(path.join("sub")).expect("a folder");
+        fs::create_dir_all(path.join("sub")).expect("a folder");
         Folder(path)
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -162,10 +162,10 @@ impl Drop for Folder {
 fn a_capture_file_is_one_port_however_it_is_written() {
     let folder = Folder::new("captures");
     let at = |name: &str| folder.0.join(name);
-    std::fs::write(at("in.pcap"), "packets").expect("a file");
+    fs::write(at("in.pcap"), "packets").expect("a file");
     std::os::unix::fs::symlink("in.pcap", at("link.pcap")).expect("a link");
     std::os::unix::fs::symlink(&folder.0, at("sub/up")).expect("a link");
-    std::fs::hard_link(at("in.pcap"), at("hard.pcap")).expect("a link");
+    fs::hard_link(at("in.pcap"), at("hard.pcap")).expect("a link");
     let found = |from: &str, to: &str| {
         let text = GOOD.replace("net_null0", from).replace("net_null1", to);
         match Config::parse(&text, "test.toml", &folder.0, &registry()) {
@@ -256,6 +256,29 @@ test.toml:11:9: error: there is no file edge.rules
 test.toml:15:8: error: unknown port 'lna'
   help: did you mean 'lan'? known: lan, wan";
     assert_eq!(errors, expected);
+}
+
+#[test]
+fn only_a_regular_file_of_bounded_length_is_read() {
+    let folder = Folder::new("read");
+    let at = |name: &str| folder.0.join(name);
+    let read = |path: &Path| {
+        let errors = Config::read(path, &registry()).err().expect("no configuration");
+        errors.diagnostics[0].message.clone()
+    };
+    let pipe = at("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    for path in [Path::new("/dev/zero"), &pipe, &at("sub")] {
+        assert_eq!(read(path), "cannot read the configuration: it is no regular file", "{}", path.display());
+    }
+    // Sparse: it takes no room.
+    let long = fs::File::create(at("long.toml")).expect("a file");
+    long.set_len(MAX_TEXT as u64 + 1).expect("length");
+    assert_eq!(read(&at("long.toml")), "cannot read the configuration: it is longer than 16 MiB");
+    // The length that a file of /proc claims is 0.
+    assert!(read(Path::new("/proc/self/status")).starts_with("not TOML: "));
+    fs::write(at("good.toml"), GOOD).expect("a file");
+    assert!(Config::read(&at("good.toml"), &registry()).is_ok());
 }
 
 #[test]
