@@ -72,6 +72,8 @@ fn every_mistake_is_reported_at_its_place() {
         ("bad idle", "workers = 1", "idle = \"adaptiv\"", "2:8: error: unknown value 'adaptiv' of 'idle'"),
         ("bad memory", "workers = 1", "memory = \"lots\"", "2:10: error: 'lots' is no amount of memory"),
         ("little memory", "workers = 1", "memory = \"64M\"\nbuffers = { count = 262144 }", "2:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
+        ("little memory, spoken of before", "[engine]\nworkers = 1", "# memory\n[engine]\nseed = 1 # memory\nmemory = \"64M\"\nbuffers = { count = 262144 }", "4:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
+        ("few buffers, spoken of before", "[engine]\nworkers = 1", "# buffers\n[engine]\nsocket = \"buffers\"\nbuffers.count = 256", "4:1: error: 256 buffers are fewer than the NEEDED that can be in flight"),
         ("unknown buffers key", "workers = 1", "buffers = { cuont = 65536 }", "2:13: error: unknown key 'cuont' in 'buffers'"),
         ("buffers as a number", "workers = 1", "buffers = 512", "2:11: error: 'buffers' is an integer"),
         ("hugepages as a word", "workers = 1", "hugepages = \"no\"", "2:13: error: 'hugepages' is a string"),
@@ -115,9 +117,11 @@ fn every_mistake_is_reported_at_its_place() {
         ("an unused port", "[nf.edge]", "[ports.x]\ndevice = \"net_null2\"\n[nf.edge]", "9:8: warning: port 'x' is in no chain and stays closed"),
         ("not TOML", "workers = 1", "workers = ", "2:11: error: not TOML: string values must be quoted, expected literal string"),
     ];
+    let needed = good().plan().expect("plan").0.buffers_needed().to_string();
     let mut wrong = Vec::new();
     for (what, there, instead, expected) in rows {
         assert!(GOOD.contains(there), "{what}: the good configuration has no {there}");
+        let expected = expected.replace("NEEDED", &needed);
         let found = findings(&GOOD.replacen(there, instead, 1));
         if found != [format!("test.toml:{expected}")] {
             wrong.push(format!("{what}\n    wanted {expected}\n    found {found:#?}"));
