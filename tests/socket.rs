@@ -239,6 +239,26 @@ fn a_change_is_previewed_refused_applied_confirmed_or_rolled_back() {
     assert_balanced(&run.stop().account());
 }
 
+#[test]
+fn a_firewall_with_many_rules_is_applied_over_the_socket() {
+    let folder = Folder::new("rules");
+    let run = Run::start(&folder, LIVE);
+    let rules: Vec<String> =
+        (0..40).map(|n| format!("deny tcp from 10.{n}.0.0/16 to 192.0.2.{n} port {}", 1000 + n)).collect();
+    let guarded = LIVE
+        .replace("[[chain]]", &format!("[nf.guard]\nkind = \"firewall\"\nrules = {rules:?}\n[[chain]]"))
+        .replace("path = [", "path = [\"guard\", ");
+    let mut client = run.client();
+    // The rules are compiled by the thread that serves the client.
+    let applied = call(&mut client, "config.apply", json!({ "config": guarded }));
+    assert_eq!((&applied["applied"], &applied["generation"]), (&json!(true), &json!(2)));
+    let listed = call(&mut client, "nf.list", json!({}));
+    assert!(listed.to_string().contains("\"guard\""), "{listed}");
+    let ended = run.stop();
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_balanced(&ended.account());
+}
+
 /// Flows of one packet each in both directions, as a capture.
 fn flows_capture(folder: &Folder, flows: u16) {
     let mut writer =

@@ -3,6 +3,7 @@
 use crate::socket::{RpcError, server_peer};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub struct Client {
     stream: UnixStream,
     input: BufReader<UnixStream>,
+    patience: Duration,
     next: u64,
 }
 
@@ -36,6 +38,12 @@ pub enum ClientError {
     /// The engine hung up.
     #[error("the engine closed the connection")]
     Closed,
+    /// The engine has not answered in time. It may yet do what was asked; the connection is of no more use.
+    #[error("the engine has not answered within {0:?}; it may still be at work on the request")]
+    TimedOut(Duration),
+    /// The answer has neither a result nor an error.
+    #[error("the engine answered with neither a result nor an error: {0}")]
+    NoResult(String),
     /// The engine says no.
     #[error("{0}")]
     Refused(RpcError),
@@ -53,6 +61,11 @@ impl Client {
     /// # Errors
     /// Nobody listens there, or a stranger does: neither root nor the same user.
     pub fn connect(path: &Path) -> Result<Client, ClientError> {
+        Client::connect_with(path, PATIENCE)
+    }
+
+    /// Connects, and waits so long for each answer.
+    fn connect_with(path: &Path, patience: Duration) -> Result<Client, ClientError> {
         let name = path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NobodyThere(name.clone()),
@@ -64,9 +77,9 @@ impl Client {
             Some((user, _)) if user == own.as_raw() || user == 0 || own.is_root() => {}
             peer => return Err(ClientError::Stranger(name, peer.map_or(u32::MAX, |(user, _)| user))),
         }
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        stream.set_read_timeout(Some(patience)).map_err(failed)?;
         let input = BufReader::new(stream.try_clone().map_err(failed)?);
-        Ok(Client { stream, input, next: 1 })
+        Ok(Client { stream, input, patience, next: 1 })
     }
 
     /// Calls a method and waits for its result.
@@ -92,7 +105,8 @@ impl Client {
                 return Err(ClientError::Refused(serde_json::from_value(error).map_err(garbled)?));
             }
             if answer.get("id") == Some(&json!(id)) {
-                return answer.get_mut("result").map(Value::take).ok_or(ClientError::Closed);
+                let result = answer.get_mut("result").map(Value::take);
+                return result.ok_or_else(|| ClientError::NoResult(answer.to_string()));
             }
         }
     }
@@ -117,7 +131,55 @@ impl Client {
             Ok(0) => Err(ClientError::Closed),
             Ok(_) => serde_json::from_str(&line).map_err(|error| ClientError::Garbled(error.to_string())),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(ClientError::Closed),
+            // What a time-out is called differs between systems.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                // A late answer must not be taken for that to a later call.
+                let _ = self.stream.shutdown(Shutdown::Both);
+                Err(ClientError::TimedOut(self.patience))
+            }
             Err(source) => Err(ClientError::Io { path: "control socket".to_owned(), source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+
+    /// An engine that says the same to every request, or nothing.
+    fn parrot(name: &str, answer: Option<&'static str>) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("braid-{name}-{}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).expect("a socket");
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let requests = BufReader::new(stream.try_clone().expect("a second handle"));
+            for request in requests.lines() {
+                request.expect("a request");
+                answer.into_iter().for_each(|answer| writeln!(stream, "{answer}").expect("written"));
+            }
+        });
+        path
+    }
+
+    #[test]
+    fn an_engine_that_is_silent_and_one_that_says_nothing_useful_are_told_apart() {
+        let silent = parrot("silent", None);
+        let patience = Duration::from_millis(30);
+        let mut client = Client::connect_with(&silent, patience).expect("connected");
+        let error = client.call("stats.get", &json!({})).expect_err("no answer");
+        assert!(matches!(error, ClientError::TimedOut(waited) if waited == patience), "{error:?}");
+        assert!(error.to_string().starts_with("the engine has not answered within 30ms"), "{error}");
+        let error = client.call("stats.get", &json!({})).expect_err("the connection is given up");
+        assert!(matches!(error, ClientError::Closed), "{error:?}");
+
+        let empty = parrot("empty", Some(r#"{"jsonrpc":"2.0","id":1}"#));
+        let mut client = Client::connect(&empty).expect("connected");
+        let error = client.call("stats.get", &json!({})).expect_err("no result");
+        assert!(error.to_string().contains("neither a result nor an error: {\"id\":1"), "{error}");
+        for path in [silent, empty] {
+            std::fs::remove_file(path).expect("the socket is there");
         }
     }
 }

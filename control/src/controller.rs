@@ -3,7 +3,9 @@
 use crate::config::{Change, Config, ConfigErrors, diff};
 use crate::handle::{EngineHandle, HandleError, Notice};
 use crate::socket::events::Hub;
+use crossbeam::channel::{Receiver, bounded};
 use engine::{Plan, Registry};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -75,6 +77,9 @@ pub enum ApplyError {
     /// The engine refused.
     #[error("the engine keeps its old plan: {0}")]
     Engine(HandleError),
+    /// It was to be rolled back unless confirmed, and the system has no thread that would do so.
+    #[error("nothing was changed, as nobody could roll it back: no thread could be made: {0}")]
+    Unguarded(io::Error),
 }
 
 impl Controller {
@@ -130,6 +135,18 @@ impl Controller {
         text: &str,
         confirm: Option<Duration>,
     ) -> Result<AppliedChange, ApplyError> {
+        self.apply_guarded(text, confirm, |guard| {
+            std::thread::Builder::new().name("control-rollback".to_owned()).spawn(guard).map(drop)
+        })
+    }
+
+    /// Applies; `start` gives the body of the thread that rolls back a thread of its own.
+    fn apply_guarded(
+        self: &Arc<Self>,
+        text: &str,
+        confirm: Option<Duration>,
+        start: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<()>,
+    ) -> Result<AppliedChange, ApplyError> {
         let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current();
         if let Some(pending) = &current.pending {
@@ -142,6 +159,13 @@ impl Controller {
         if !fixed.is_empty() {
             return Err(ApplyError::Restart(fixed));
         }
+        // Who rolls back stands ready before there is something to roll back. If the engine refuses, the sender
+        // goes and the thread with it.
+        let (guard, watch) = bounded(1);
+        if confirm.is_some() {
+            let controller = Arc::clone(self);
+            start(Box::new(move || controller.guard(&watch))).map_err(ApplyError::Unguarded)?;
+        }
         let applied = self.engine.apply(plan.clone()).map_err(ApplyError::Engine)?;
         let mut now = self.lock();
         now.config = config;
@@ -150,9 +174,8 @@ impl Controller {
         if let Some(wait) = confirm {
             let deadline = Instant::now() + wait;
             now.pending = Some(Pending { config: current.config, plan: current.plan, deadline });
-            let controller = Arc::clone(self);
-            let generation = applied.generation;
-            std::thread::spawn(move || controller.roll_back_at(deadline, generation));
+            // There is room for one, and the thread waits for it.
+            let _ = guard.send((deadline, applied.generation));
         }
         drop(now);
         self.tell("config_applied", applied.generation, None);
@@ -178,6 +201,13 @@ impl Controller {
         let config = Config::parse(text, running.file(), running.folder(), &self.registry).map_err(refuse)?;
         let (plan, _) = config.plan().map_err(refuse)?;
         Ok((config, plan))
+    }
+
+    /// Watches over the change that it is told of by its deadline and generation; ends when there is none.
+    fn guard(&self, watch: &Receiver<(Instant, u64)>) {
+        if let Ok((deadline, generation)) = watch.recv() {
+            self.roll_back_at(deadline, generation);
+        }
     }
 
     /// Waits until the change is confirmed, or undoes it. The plan that ran before was kept prepared, so files
@@ -253,5 +283,41 @@ impl Controller {
 
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{CONFIG, controller};
+
+    #[test]
+    fn without_a_thread_to_roll_it_back_a_change_is_refused() {
+        let (engine, controller) = controller();
+        let changed = CONFIG.replace("path = [\"edge\"]\n", "");
+        let wait = Some(Duration::from_secs(60));
+        let refused = controller.apply_guarded(&changed, wait, |_| Err(io::ErrorKind::WouldBlock.into()));
+        let Err(error @ ApplyError::Unguarded(_)) = refused else { panic!("{refused:?}") };
+        assert!(error.to_string().starts_with("nothing was changed"), "{error}");
+        assert_eq!(engine.applied.lock().expect("lock").len(), 0, "the engine was not asked");
+        let current = controller.current();
+        assert_eq!((current.config.text(), current.pending.is_none()), (CONFIG, true));
+
+        // Without 'confirm' nobody needs one.
+        controller.apply_guarded(&changed, None, |_| panic!("no thread is needed")).expect("applied");
+        assert_eq!(controller.current().config.text(), changed);
+    }
+
+    #[test]
+    fn the_thread_ends_when_the_engine_refuses() {
+        let (engine, controller) = controller();
+        engine.refuse.store(true, Ordering::Relaxed);
+        let mut thread = None;
+        let refused = controller.apply_guarded(CONFIG, Some(Duration::from_secs(60)), |guard| {
+            thread = Some(std::thread::Builder::new().spawn(guard)?);
+            Ok(())
+        });
+        assert!(matches!(refused, Err(ApplyError::Engine(_))), "{refused:?}");
+        thread.expect("a thread stood ready").join().expect("it has ended");
     }
 }

@@ -43,6 +43,8 @@ pub use settings::{EngineSettings, SocketChoice};
 
 use engine::Registry;
 use section::Section;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
@@ -96,18 +98,11 @@ impl Config {
 
     fn read_for(path: &Path, registry: &Registry, purpose: Purpose) -> Result<Config, ConfigErrors> {
         let file = path.display().to_string();
-        let text = std::fs::metadata(path)
-            .and_then(|found| {
-                if found.len() > MAX_TEXT as u64 {
-                    return Err(std::io::Error::other("it is longer than 16 MiB"));
-                }
-                std::fs::read_to_string(path)
-            })
-            .map_err(|error| ConfigErrors {
-                file: file.clone(),
-                text: String::new(),
-                diagnostics: vec![Diagnostic::error(0..0, format!("cannot read the configuration: {error}"))],
-            })?;
+        let text = read_text(path).map_err(|error| ConfigErrors {
+            file: file.clone(),
+            text: String::new(),
+            diagnostics: vec![Diagnostic::error(0..0, format!("cannot read the configuration: {error}"))],
+        })?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Config::parse_for(&text, &file, &folder, registry, purpose)
     }
@@ -245,6 +240,20 @@ impl Config {
         }
         names
     }
+}
+
+/// The text of a regular file. Others are not even opened: a pipe may never end, or never begin.
+fn read_text(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    // Not by the length that the file claims, which may be out of date and is 0 in /proc.
+    fs::File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > MAX_TEXT {
+        return Err(io::Error::other("it is longer than 16 MiB"));
+    }
+    Ok(text)
 }
 
 /// A value that has to be a table, with its place.

@@ -214,17 +214,13 @@ impl Config {
 
     /// Buffers for all that can be in flight, and memory for the buffers.
     fn check_buffers(&self, plan: &Plan, diagnostics: &mut Vec<Diagnostic>) {
-        let place = |key: &str| {
-            let start = self.text.find(key).unwrap_or(0);
-            start..start + if start == 0 { 0 } else { key.len() }
-        };
         let needed = plan.buffers_needed();
         if let Some(count) = plan.buffers.count
             && count < needed
         {
             let message = format!("{count} buffers are fewer than the {needed} that can be in flight");
             diagnostics.push(
-                Diagnostic::error(place("buffers"), message).help(format!(
+                Diagnostic::error(self.engine.buffers_span.clone(), message).help(format!(
                     "write count = {needed} or more, or leave it out, or use fewer descriptors"
                 )),
             );
@@ -236,7 +232,7 @@ impl Config {
             let message =
                 format!("{memory} MB are less than the {megabytes} MB that the packet buffers take");
             diagnostics.push(
-                Diagnostic::error(place("memory"), message)
+                Diagnostic::error(self.engine.memory_span.clone(), message)
                     .help(format!("write memory = \"{}M\" or more, or leave it out", megabytes + 64)),
             );
         }

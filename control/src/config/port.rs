@@ -3,7 +3,10 @@
 use super::diagnostic::Diagnostic;
 use super::section::Section;
 use engine::{Device, PortPlan};
+use std::ffi::OsString;
+use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// One port as the file has it.
@@ -49,13 +52,36 @@ impl PortConfig {
         }
     }
 
-    /// What tells two devices apart: the part of the string before its arguments, or the file.
-    pub(super) fn identity(&self) -> String {
+    /// What tells two devices apart.
+    pub(super) fn identity(&self) -> Identity {
         match &self.device {
-            PortDevice::Dpdk(device) => device.split(',').next().unwrap_or_default().to_ascii_lowercase(),
-            PortDevice::Capture(path) => path.display().to_string(),
+            PortDevice::Dpdk(device) => {
+                Identity::Device(device.split(',').next().unwrap_or_default().to_ascii_lowercase())
+            }
+            PortDevice::Capture(path) => identity_of_file(path),
         }
     }
+}
+
+/// What tells two devices apart.
+#[derive(PartialEq, Eq, Hash, Debug)]
+pub(super) enum Identity {
+    /// A DPDK device: the part of its string before the arguments.
+    Device(String),
+    /// A file that is there, by file system and inode: however it is written, and whichever link leads there.
+    File(u64, u64),
+    /// A file that will be made: its folder, and its name there.
+    Fresh(PathBuf, OsString),
+}
+
+fn identity_of_file(path: &Path) -> Identity {
+    if let Ok(found) = fs::metadata(path) {
+        return Identity::File(found.dev(), found.ino());
+    }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    // Without that folder there is no file either, which is an error of its own.
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    Identity::Fresh(folder, path.file_name().unwrap_or_default().to_owned())
 }
 
 /// Arguments of virtual devices that are paths, by how the device's name begins.

@@ -1,7 +1,7 @@
 //! Whether the names in a configuration lead somewhere, and whether what they join fits together.
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::port::{PortDevice, pcap_input};
+use super::port::{Identity, PortDevice, pcap_input};
 use super::{Config, Purpose, nearest};
 use engine::Gates;
 use std::collections::HashMap;
@@ -53,14 +53,19 @@ fn presence(names: &Names, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 fn ports(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<String, &str> = HashMap::new();
+    let mut seen: HashMap<Identity, &str> = HashMap::new();
     for port in &config.ports {
         if let Some(other) = seen.insert(port.identity(), &port.name) {
-            let message = format!("port '{}' has the same device as port '{other}'", port.name);
-            diagnostics.push(
-                Diagnostic::error(port.device_span.clone(), message)
-                    .help("one device is one port; number virtual devices: net_null0, net_null1"),
-            );
+            let (what, help) = match port.device {
+                PortDevice::Dpdk(_) => {
+                    ("device", "one device is one port; number virtual devices: net_null0, net_null1")
+                }
+                PortDevice::Capture(_) => {
+                    ("capture file", "one file is one port; write to another file than is read")
+                }
+            };
+            let message = format!("port '{}' has the same {what} as port '{other}'", port.name);
+            diagnostics.push(Diagnostic::error(port.device_span.clone(), message).help(help));
         }
         if let PortDevice::Dpdk(device) = &port.device
             && let Some(file) = pcap_input(device)

@@ -42,6 +42,11 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
         self.table.get(key)
     }
 
+    /// Where a key stands in the text, if it does.
+    pub fn place(&self, key: &str) -> Option<Range<usize>> {
+        self.table.get_key_value(key).map(|(key, _)| key.span())
+    }
+
     /// Says that a key must be there.
     pub fn missing(&mut self, key: &str, help: &str) {
         let message = format!("{} has no '{key}'", self.name);

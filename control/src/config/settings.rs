@@ -4,6 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::section::Section;
 use crate::cores;
 use engine::{Buffers, Idle};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What holds for the whole engine.
@@ -25,6 +26,10 @@ pub struct EngineSettings {
     pub seed: Option<u64>,
     /// The control socket.
     pub socket: SocketChoice,
+    /// Where `memory` stands in the text, if it does.
+    pub(super) memory_span: Range<usize>,
+    /// Where `buffers` stands in the text, if it does.
+    pub(super) buffers_span: Range<usize>,
 }
 
 /// Where the control socket is.
@@ -50,6 +55,8 @@ impl Default for EngineSettings {
             buffers: Buffers::default(),
             seed: None,
             socket: SocketChoice::Default,
+            memory_span: 0..0,
+            buffers_span: 0..0,
         }
     }
 }
@@ -59,7 +66,9 @@ const MAX_WORKERS: u64 = 256;
 
 /// Reads the table.
 pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSettings {
-    let mut settings = EngineSettings::default();
+    let place = |key| section.place(key).unwrap_or_default();
+    let (memory_span, buffers_span) = (place("memory"), place("buffers"));
+    let mut settings = EngineSettings { memory_span, buffers_span, ..EngineSettings::default() };
     read_cores(&mut section, &mut settings);
     if let Some((idle, _)) = section.word("idle", &[("spin", Idle::Spin), ("adaptive", Idle::Adaptive)]) {
         settings.idle = idle;

@@ -72,6 +72,8 @@ fn every_mistake_is_reported_at_its_place() {
         ("bad idle", "workers = 1", "idle = \"adaptiv\"", "2:8: error: unknown value 'adaptiv' of 'idle'"),
         ("bad memory", "workers = 1", "memory = \"lots\"", "2:10: error: 'lots' is no amount of memory"),
         ("little memory", "workers = 1", "memory = \"64M\"\nbuffers = { count = 262144 }", "2:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
+        ("little memory, spoken of before", "[engine]\nworkers = 1", "# memory\n[engine]\nseed = 1 # memory\nmemory = \"64M\"\nbuffers = { count = 262144 }", "4:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
+        ("few buffers, spoken of before", "[engine]\nworkers = 1", "# buffers\n[engine]\nsocket = \"buffers\"\nbuffers.count = 256", "4:1: error: 256 buffers are fewer than the NEEDED that can be in flight"),
         ("unknown buffers key", "workers = 1", "buffers = { cuont = 65536 }", "2:13: error: unknown key 'cuont' in 'buffers'"),
         ("buffers as a number", "workers = 1", "buffers = 512", "2:11: error: 'buffers' is an integer"),
         ("hugepages as a word", "workers = 1", "hugepages = \"no\"", "2:13: error: 'hugepages' is a string"),
@@ -115,9 +117,11 @@ fn every_mistake_is_reported_at_its_place() {
         ("an unused port", "[nf.edge]", "[ports.x]\ndevice = \"net_null2\"\n[nf.edge]", "9:8: warning: port 'x' is in no chain and stays closed"),
         ("not TOML", "workers = 1", "workers = ", "2:11: error: not TOML: string values must be quoted, expected literal string"),
     ];
+    let needed = good().plan().expect("plan").0.buffers_needed().to_string();
     let mut wrong = Vec::new();
     for (what, there, instead, expected) in rows {
         assert!(GOOD.contains(there), "{what}: the good configuration has no {there}");
+        let expected = expected.replace("NEEDED", &needed);
         let found = findings(&GOOD.replacen(there, instead, 1));
         if found != [format!("test.toml:{expected}")] {
             wrong.push(format!("{what}\n    wanted {expected}\n    found {found:#?}"));
@@ -139,6 +143,60 @@ fn too_few_buffers_are_an_error_that_says_how_many_it_takes() {
         )]
     );
     assert_eq!(findings(&with(needed)), [""; 0]);
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("braid-{name}-{}", std::process::id()));
+        fs::create_dir_all(path.join("sub")).expect("a folder");
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_capture_file_is_one_port_however_it_is_written() {
+    let folder = Folder::new("captures");
+    let at = |name: &str| folder.0.join(name);
+    fs::write(at("in.pcap"), "packets").expect("a file");
+    std::os::unix::fs::symlink("in.pcap", at("link.pcap")).expect("a link");
+    std::os::unix::fs::symlink(&folder.0, at("sub/up")).expect("a link");
+    fs::hard_link(at("in.pcap"), at("hard.pcap")).expect("a link");
+    let found = |from: &str, to: &str| {
+        let text = GOOD.replace("net_null0", from).replace("net_null1", to);
+        match Config::parse(&text, "test.toml", &folder.0, &registry()) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.diagnostics.into_iter().map(|finding| finding.message).collect(),
+        }
+    };
+    let same = ["port 'wan' has the same capture file as port 'lan'"];
+    let absolute = format!("pcap:{}", at("in.pcap").display());
+    for sink in ["pcap:in.pcap", "pcap:./in.pcap", "pcap:sub/../in.pcap", "pcap:link.pcap", "pcap:hard.pcap"]
+    {
+        assert_eq!(found("pcap:in.pcap", sink), same, "{sink}");
+    }
+    assert_eq!(found("pcap:./in.pcap", &absolute), same);
+    assert_eq!(found("pcap:in.pcap", "pcap:out.pcap"), [""; 0]);
+
+    // Two sinks that nobody has made yet.
+    let sinks = |second: &str| {
+        let text =
+            format!("{}\n[ports.tap]\ndevice = \"{second}\"\n", GOOD.replace("net_null1", "pcap:out.pcap"));
+        Config::parse(&text, "test.toml", &folder.0, &registry()).err().map(|errors| errors.to_string())
+    };
+    for second in ["pcap:./out.pcap", "pcap:sub/up/out.pcap"] {
+        let error = sinks(second).unwrap_or_default();
+        assert!(error.contains("port 'tap' has the same capture file as port 'wan'"), "{second}: {error}");
+    }
+    assert_eq!(sinks("pcap:sub/out.pcap"), None);
 }
 
 /// A switch at the end of two chains, and captures on both sides.
@@ -202,6 +260,29 @@ test.toml:11:9: error: there is no file edge.rules
 test.toml:15:8: error: unknown port 'lna'
   help: did you mean 'lan'? known: lan, wan";
     assert_eq!(errors, expected);
+}
+
+#[test]
+fn only_a_regular_file_of_bounded_length_is_read() {
+    let folder = Folder::new("read");
+    let at = |name: &str| folder.0.join(name);
+    let read = |path: &Path| {
+        let errors = Config::read(path, &registry()).err().expect("no configuration");
+        errors.diagnostics[0].message.clone()
+    };
+    let pipe = at("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    for path in [Path::new("/dev/zero"), &pipe, &at("sub")] {
+        assert_eq!(read(path), "cannot read the configuration: it is no regular file", "{}", path.display());
+    }
+    // Sparse: it takes no room.
+    let long = fs::File::create(at("long.toml")).expect("a file");
+    long.set_len(MAX_TEXT as u64 + 1).expect("length");
+    assert_eq!(read(&at("long.toml")), "cannot read the configuration: it is longer than 16 MiB");
+    // The length that a file of /proc claims is 0.
+    assert!(read(Path::new("/proc/self/status")).starts_with("not TOML: "));
+    fs::write(at("good.toml"), GOOD).expect("a file");
+    assert!(Config::read(&at("good.toml"), &registry()).is_ok());
 }
 
 #[test]

@@ -124,16 +124,12 @@ fn converse(stream: UnixStream, shared: &Arc<Shared>) -> io::Result<()> {
 /// Sends events until the client is gone or too slow.
 fn forward(output: &Output, subscription: &Subscription, shared: &Shared) {
     while !shared.stop.load(Ordering::Acquire) && !output.closed.load(Ordering::Acquire) {
-        let notice = match subscription.queue.recv_timeout(TICK) {
-            Ok(notice) => notice,
+        let event = match subscription.queue.recv_timeout(TICK) {
+            Ok(event) => event,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut params = json!(notice);
-        if let Value::Object(params) = &mut params {
-            params.insert("lost".to_owned(), json!(subscription.take_lost()));
-        }
-        let message = json!({ "jsonrpc": "2.0", "method": "event", "params": params });
+        let message = json!({ "jsonrpc": "2.0", "method": "event", "params": event });
         if output.line(message.to_string().into_bytes()).is_err() {
             return;
         }

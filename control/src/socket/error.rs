@@ -96,6 +96,7 @@ impl From<ApplyError> for RpcError {
             ApplyError::Unconfirmed(_) => RpcError::new(code::UNCONFIRMED, message),
             ApplyError::NothingToConfirm => RpcError::new(code::NOTHING_TO_CONFIRM, message),
             ApplyError::Engine(_) => RpcError::new(code::ENGINE, message),
+            ApplyError::Unguarded(_) => RpcError::new(code::INTERNAL, message),
         }
     }
 }

@@ -2,11 +2,21 @@
 
 use crate::handle::Notice;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use serde::Serialize;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Events that wait for one subscriber; more are counted as lost.
 const QUEUE: usize = 1024;
+
+/// An event as a subscriber gets it.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Event {
+    /// What happened.
+    #[serde(flatten)]
+    pub notice: Notice,
+    /// How many events found no room between the one before and this one.
+    pub lost: u64,
+}
 
 /// Tells every event to every subscriber. It never waits for one.
 #[derive(Default)]
@@ -16,22 +26,17 @@ pub struct Hub {
 
 struct Subscriber {
     sources: Vec<String>,
-    queue: Sender<Notice>,
-    lost: Arc<AtomicU64>,
+    queue: Sender<Event>,
+    /// Events that found no room since the last one that did.
+    lost: u64,
+    subscription: Weak<()>,
 }
 
 /// One subscriber's end.
 pub struct Subscription {
     /// What comes.
-    pub queue: Receiver<Notice>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Subscription {
-    /// How many events found no room since this was last asked.
-    pub fn take_lost(&self) -> u64 {
-        self.lost.swap(0, Ordering::Relaxed)
-    }
+    pub queue: Receiver<Event>,
+    _alive: Arc<()>,
 }
 
 impl Hub {
@@ -39,27 +44,29 @@ impl Hub {
     /// none: to all. It ends when the [`Subscription`] is dropped.
     pub fn subscribe(&self, sources: Vec<String>) -> Subscription {
         let (sender, queue) = bounded(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let subscriber = Subscriber { sources, queue: sender, lost: Arc::clone(&lost) };
+        let alive = Arc::new(());
+        let subscriber = Subscriber { sources, queue: sender, lost: 0, subscription: Arc::downgrade(&alive) };
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(subscriber);
-        Subscription { queue, lost }
+        Subscription { queue, _alive: alive }
     }
 
     /// Tells an event.
     pub fn publish(&self, notice: &Notice) {
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribers.retain(|subscriber| {
-            // The subscription holds the other reference.
-            if Arc::strong_count(&subscriber.lost) == 1 {
+        subscribers.retain_mut(|subscriber| {
+            if subscriber.subscription.strong_count() == 0 {
                 return false;
             }
             if !subscriber.wants(&notice.source) {
                 return true;
             }
-            match subscriber.queue.try_send(notice.clone()) {
-                Ok(()) => true,
+            match subscriber.queue.try_send(Event { notice: notice.clone(), lost: subscriber.lost }) {
+                Ok(()) => {
+                    subscriber.lost = 0;
+                    true
+                }
                 Err(TrySendError::Full(_)) => {
-                    subscriber.lost.fetch_add(1, Ordering::Relaxed);
+                    subscriber.lost += 1;
                     true
                 }
                 Err(TrySendError::Disconnected(_)) => false,
@@ -98,18 +105,25 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted_and_the_oldest_stay() {
+    fn what_finds_no_room_is_counted_with_the_next_event_that_does() {
         let hub = Hub::default();
         let slow = hub.subscribe(Vec::new());
-        for i in 0..QUEUE as u64 + 7 {
+        let full = QUEUE as u64;
+        for i in 0..full + 7 {
             hub.publish(&notice("engine", i));
         }
-        assert_eq!(slow.take_lost(), 7);
-        assert_eq!(slow.take_lost(), 0);
-        assert_eq!(
-            slow.queue.try_iter().map(|n| n.value).collect::<Vec<_>>(),
-            (0..QUEUE as u64).collect::<Vec<_>>()
-        );
+        let first = slow.queue.recv().expect("an event");
+        assert_eq!((first.notice.value, first.lost), (0, 0), "nothing was lost before the first");
+        for i in [full + 7, full + 8] {
+            hub.publish(&notice("engine", i));
+        }
+        let rest: Vec<(u64, u64)> =
+            slow.queue.try_iter().map(|event| (event.notice.value, event.lost)).collect();
+        let mut expected: Vec<(u64, u64)> = (1..full).map(|i| (i, 0)).collect();
+        expected.push((full + 7, 7));
+        assert_eq!(rest, expected);
+        hub.publish(&notice("engine", full + 9));
+        assert_eq!(slow.queue.recv().expect("an event").lost, 1, "the one after the queue was full again");
     }
 
     #[test]

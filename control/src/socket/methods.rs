@@ -385,7 +385,7 @@ struct Subscribe {
 #[derive(Serialize, JsonSchema)]
 struct Subscribed {
     /// The name of the notifications. Their parameters: time, source, name, value, detail, and lost, the number
-    /// of events before this one that found no room.
+    /// of events that found no room between the one before and this one.
     notification: &'static str,
 }
 

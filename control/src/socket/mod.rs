@@ -16,7 +16,7 @@ mod server;
 mod tests;
 
 pub use error::{RpcError, code};
-pub use events::{Hub, Subscription};
+pub use events::{Event, Hub, Subscription};
 pub use methods::{METHODS, Method, Reach, find};
 pub use rpc::{Session, handle};
 pub(crate) use server::peer as server_peer;

@@ -5,9 +5,11 @@ use super::error::{RpcError, code};
 use super::pace::Pace;
 use super::{Limits, rpc};
 use crate::controller::Controller;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -145,6 +147,8 @@ fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     if path.as_os_str().len() > 100 {
         return Err(SocketError::TooLong(name));
     }
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let _turn = turn(folder).map_err(failed)?;
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => return Err(SocketError::NotASocket(name)),
         Ok(_) if UnixStream::connect(path).is_ok() => return Err(SocketError::InUse(name)),
@@ -152,8 +156,10 @@ fn bind(path: &Path) -> Result<UnixListener, SocketError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
+    // Of this process alone. Linux gives processes numbers of at most six hexadecimal digits, so the name fits into
+    // the 107 bytes of a socket's address.
     let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
+    fresh.push(format!(".{:x}", std::process::id()));
     if fs::symlink_metadata(&fresh).is_ok_and(|found| found.file_type().is_socket()) {
         fs::remove_file(&fresh).map_err(failed)?;
     }
@@ -165,6 +171,26 @@ fn bind(path: &Path) -> Result<UnixListener, SocketError> {
         return Err(failed(error));
     }
     Ok(listener)
+}
+
+/// Waits for this process's turn to put a socket into a folder, so that of two that start at once the second sees
+/// the first one's. The turn lasts as long as the handle.
+fn turn(folder: &Path) -> io::Result<Option<File>> {
+    let folder = File::open(folder)?;
+    let patience = Instant::now() + Duration::from_secs(5);
+    loop {
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(folder)),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                return Err(io::Error::new(ErrorKind::TimedOut, "another process keeps its folder locked"));
+            }
+            // Some network file systems lock no folders: there it goes without.
+            Err(_) => return Ok(None),
+        }
+    }
 }
 
 fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
@@ -206,9 +232,8 @@ fn admit(stream: UnixStream, shared: &Arc<Shared>) {
     // From here on the slot gives the place back, whatever happens.
     let slot = Slot { id, shared: Arc::clone(shared) };
     let serve = move || connection::serve(stream, &slot);
-    if let Err(error) =
-        std::thread::Builder::new().name("control-client".to_owned()).stack_size(256 << 10).spawn(serve)
-    {
+    // With an ordinary stack: it compiles the rules of the configurations that its client applies.
+    if let Err(error) = std::thread::Builder::new().name("control-client".to_owned()).spawn(serve) {
         tracing::warn!("control socket: no thread for a connection: {error}");
     }
 }

@@ -110,6 +110,48 @@ fn a_live_socket_is_refused_and_a_dead_one_replaced() {
 }
 
 #[test]
+fn of_many_that_start_at_once_one_is_served_and_the_others_are_told() {
+    let site = Site::new("race");
+    let path = site.folder.join("one");
+    let together = std::sync::Barrier::new(4);
+    for round in 0..6 {
+        // A dead process's socket is there every other time.
+        if round % 2 == 0 {
+            drop(UnixListener::bind(&path).expect("bind"));
+        }
+        let servers: Vec<_> = std::thread::scope(|scope| {
+            let start = || {
+                let controller = controller().1;
+                together.wait();
+                Server::start(&path, controller, Limits::default())
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let refused = |server: &&Result<Server, SocketError>| matches!(server, Err(SocketError::InUse(_)));
+        assert_eq!(servers.iter().filter(refused).count(), 3, "round {round}");
+        Client::connect(&path).expect("connect").call("stats.get", &json!({})).expect("served");
+        drop(servers);
+        assert!(!path.exists(), "round {round}");
+    }
+}
+
+#[test]
+fn the_name_under_which_it_is_bound_is_nobody_elses() {
+    let site = Site::new("names");
+    // Somebody else's, and the longest path that there may be.
+    let long = site.folder.join("l".repeat(100 - site.folder.as_os_str().len() - 1));
+    let mut other = long.clone().into_os_string();
+    other.push(".new");
+    let other = PathBuf::from(other);
+    let listener = UnixListener::bind(&other).expect("bind");
+    let server = Server::start(&long, controller().1, Limits::default()).expect("server");
+    Client::connect(&long).expect("connect").call("stats.get", &json!({})).expect("served");
+    UnixStream::connect(&other).expect("still there");
+    drop((server, listener));
+}
+
+#[test]
 fn every_kind_of_message_gets_the_answer_that_the_protocol_has_for_it() {
     let site = Site::new("protocol");
     let rows: [(&str, &[u8], i64); 16] = [

@@ -13,6 +13,8 @@ mod text;
 pub use header::{Header, HeaderMatcher, parse_trace};
 
 use std::fmt;
+use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Rules of one file, with all they stand for written out, are at most this many.
@@ -126,15 +128,8 @@ pub fn parse(text: &str) -> Result<RuleSet, RulesError> {
 /// # Errors
 /// A file that cannot be read (with line 0), or the first line that is no rule.
 pub fn parse_file(path: &Path) -> Result<RuleSet, RulesError> {
-    let shown = path.display();
-    let size =
-        std::fs::metadata(path).map_err(|e| RulesError::of_file(format!("cannot read {shown}: {e}")))?.len();
-    if size > MAX_BYTES {
-        return Err(RulesError::of_file(format!(
-            "{shown} has {size} bytes; a rule file has at most {MAX_BYTES}"
-        )));
-    }
-    let bytes = std::fs::read(path).map_err(|e| RulesError::of_file(format!("cannot read {shown}: {e}")))?;
+    let bytes = read_file(path, MAX_BYTES)
+        .map_err(|error| RulesError::of_file(format!("cannot read {}: {error}", path.display())))?;
     match String::from_utf8(bytes) {
         Ok(text) => parse(&text),
         Err(e) => {
@@ -146,4 +141,21 @@ pub fn parse_file(path: &Path) -> Result<RuleSet, RulesError> {
             Err(RulesError::at(line, column, "not text", "a rule file is written in UTF-8"))
         }
     }
+}
+
+/// The bytes of a regular file with at most `longest` of them. Others are not even opened: a pipe may never end, or
+/// never begin.
+fn read_file(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    // Not by the length that the file claims, which may be out of date and is 0 in /proc.
+    fs::File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        return Err(io::Error::other(format!(
+            "it is longer than the {longest} bytes that a rule file may have"
+        )));
+    }
+    Ok(bytes)
 }

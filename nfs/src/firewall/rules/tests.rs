@@ -220,7 +220,7 @@ fn classbench(path: &str) -> Option<PathBuf> {
 }
 
 fn read(file: PathBuf) -> String {
-    let bytes = std::fs::read(&file).expect("readable");
+    let bytes = fs::read(&file).expect("readable");
     let mut text = String::new();
     if file.extension().is_some_and(|extension| extension == "gz") {
         flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
@@ -270,6 +270,23 @@ fn compiled_and_one_by_one_the_filter_sets_answer_alike() {
             assert_eq!(matcher.first_match(header), rules.first_match_of_header(header), "{set}: {header:?}");
         }
     }
+}
+
+#[test]
+fn only_a_regular_file_of_bounded_length_is_read() {
+    for path in ["/dev/zero", "/"] {
+        let error = parse_file(Path::new(path)).expect_err(path);
+        assert_eq!(error.to_string(), format!("cannot read {path}: it is no regular file"));
+    }
+    let file = std::env::temp_dir().join(format!("braid-bounded-{}.rules", std::process::id()));
+    fs::write(&file, "deny\n").expect("a file");
+    let (fits, long) = (read_file(&file, 5), read_file(&file, 4));
+    fs::remove_file(&file).expect("the file is there");
+    assert_eq!(fits.expect("it fits"), b"deny\n");
+    let error = long.expect_err("too long").to_string();
+    assert_eq!(error, "it is longer than the 4 bytes that a rule file may have");
+    // The length that a file of /proc claims is 0.
+    assert_eq!(parse_file(Path::new("/proc/self/status")).expect_err("no rules").line, 1);
 }
 
 proptest! {
