@@ -18,11 +18,12 @@ pub fn tables(snapshot: &Snapshot) -> String {
         out.push_str(&format!("\n\n{}", drops(&account.dropped)));
     }
     out.push_str(&format!(
-        "\n\n{:.3} s: {} received + {} created = {} sent + {dropped} dropped + {} absorbed + {} held",
+        "\n\n{:.3} s: {} received + {} created = {} sent + {} dropped + {} absorbed + {} held",
         snapshot.seconds,
         grouped(account.received),
         grouped(account.created),
         grouped(account.sent),
+        grouped(dropped),
         grouped(account.absorbed),
         grouped(account.held),
     ));
