@@ -4,6 +4,7 @@
 pub mod firewall;
 pub mod ipip;
 pub mod l2fwd;
+pub mod lb;
 pub mod mac_swap;
 pub mod monitor;
 pub mod mpls;
@@ -30,6 +31,7 @@ pub fn registry() -> Registry {
         .with::<ipip::IpIp>()
         .with::<mpls::Mpls>()
         .with::<vxlan::Vxlan>()
+        .with::<lb::Lb>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.
