@@ -188,7 +188,7 @@ fn a_load_balancer_moves_half_way_through_a_real_capture() {
         return;
     }
     for name in ["ndpi_netflix.pcap", "ndpi_teams.pcap", "zeek_http_bro.org.pcap"] {
-        let mut reader = capture::Reader::open(&folder.join(name)).expect("a capture");
+        let mut reader = capture::Reader::open(folder.join(name)).expect("a capture");
         let (mut frames, mut services) = (Vec::new(), std::collections::BTreeSet::new());
         while let (true, Ok(Some(frame))) = (frames.len() < 1500, reader.next()) {
             let headers = wire::parse(frame.bytes);
