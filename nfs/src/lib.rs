@@ -2,11 +2,17 @@
 #![forbid(unsafe_code)]
 
 pub mod firewall;
+pub mod ipip;
 pub mod l2fwd;
+pub mod lb;
 pub mod mac_swap;
 pub mod monitor;
+pub mod mpls;
 mod roster;
 mod span;
+mod tunnel;
+pub mod vlan;
+pub mod vxlan;
 
 pub use span::Span;
 
@@ -21,6 +27,11 @@ pub fn registry() -> Registry {
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
         .with::<monitor::Monitor>()
+        .with::<vlan::Vlan>()
+        .with::<ipip::IpIp>()
+        .with::<mpls::Mpls>()
+        .with::<vxlan::Vxlan>()
+        .with::<lb::Lb>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

@@ -31,7 +31,7 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor);
+contract!(mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -74,5 +74,149 @@ fn a_monitor_that_is_full_keeps_the_contract() {
     trial.config = "capacity = 16".to_owned();
     for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::State) {
         trial.check_rule(rule).assert_clean();
+    }
+}
+
+/// Both directions of each tunnel; what comes out of one is the harness's own traffic with headers around it, so that
+/// there is something to take out.
+#[test]
+fn tunnels_keep_the_contract_in_every_mode() {
+    const OUTER: &str =
+        "eth 02:00:00:00:00:01 > 02:00:00:00:01:01 / ipv4 198.51.100.2 > 198.51.100.1 dscp 8 ecn 3";
+    let macs = "macs = { source = \"02:00:00:00:00:01\", destination = \"02:00:00:00:00:02\" }";
+    let icmp = "icmp_from = [\"198.51.100.9\", \"2001:db8::9\"]";
+    let ends4 = "local = \"198.51.100.1\", remote = \"198.51.100.2\"";
+    let ends6 = "local = \"2001:db8::1\", remote = \"2001:db8::2\"";
+    for (kind, config) in [
+        ("vlan", "encap = { id = 7, tag = \"802.1ad\", priority = 5, mtu = 1280 }".to_owned()),
+        ("vlan", format!("encap = {{ id = 7, mtu = 1280, {icmp} }}")),
+        ("vlan", "decap = { id = 2 }".to_owned()),
+        ("vlan", "decap = { other = \"pass\" }".to_owned()),
+        ("ipip", format!("encap = {{ {ends4}, {icmp}, dscp = 8, mtu = 1000 }}")),
+        ("ipip", format!("encap = {{ {ends6}, ttl = \"copy\", other = \"pass\", {macs} }}")),
+        ("ipip", format!("decap = {{ {ends4}, dscp = \"outer\" }}")),
+        ("ipip", format!("decap = {{ other = \"pass\", {macs} }}")),
+        ("mpls", format!("encap = {{ labels = [16], {icmp}, {macs}, ttl = 64, class = 0 }}")),
+        ("mpls", "decap = { labels = [16, 17], ttl = \"outer\" }".to_owned()),
+        ("mpls", format!("decap = {{ other = \"pass\", {macs} }}")),
+        ("vxlan", format!("encap = {{ vni = 42, {ends6}, {macs}, {icmp} }}")),
+        ("vxlan", format!("encap = {{ vni = 42, {ends4}, {macs}, mtu = 1000, checksum = true, dscp = 8 }}")),
+        ("vxlan", format!("decap = {{ vni = 42, {ends4} }}")),
+        ("vxlan", format!("decap = {{ vni = 42, {ends4}, dscp = \"outer\", other = \"pass\" }}")),
+    ] {
+        let registry = nfs::registry();
+        let mut trial = Trial::example(registry.get(kind).expect(kind));
+        trial.config = config.clone();
+        let headers = match kind {
+            "ipip" => harness::packet(OUTER),
+            "vxlan" => harness::packet(&format!("{OUTER} / vxlan 42")),
+            _ => Ok(Vec::new()),
+        };
+        let headers = headers.expect("a description");
+        if config.starts_with("decap") && !headers.is_empty() {
+            wrap(&mut trial, kind, &headers);
+        }
+        let report = trial.check();
+        assert!(report.is_clean(), "{kind}: {config}\n{report}");
+    }
+}
+
+/// Puts outer headers around every other frame of a trial, with the lengths that they need.
+fn wrap(trial: &mut Trial, kind: &str, headers: &[u8]) {
+    for frame in trial.frames.iter_mut().step_by(2).filter(|frame| frame.bytes.len() > 14) {
+        let inner = if kind == "ipip" { &frame.bytes[14..] } else { &frame.bytes[..] };
+        let mut bytes = headers.to_vec();
+        bytes.extend(inner);
+        let total = bytes.len() - 14;
+        if kind == "vxlan" {
+            bytes[38..40].copy_from_slice(&((total - 20) as u16).to_be_bytes());
+            bytes[40..42].fill(0);
+        } else {
+            bytes[23] = if inner[0] >> 4 == 6 { 41 } else { 4 };
+        }
+        let mut outer = wire::ipv4::Packet::new_checked(&mut bytes[14..]).expect("a header");
+        outer.set_total_len(total as u16);
+        outer.fill_checksum();
+        frame.bytes = bytes;
+    }
+}
+
+/// Services of the harness's own traffic: its servers and some of their ports.
+#[test]
+fn a_load_balancer_keeps_the_contract_in_every_mode() {
+    for (mode, local4, local6) in [
+        ("nat", "", ""),
+        ("ipip", "local = \"203.0.113.9\"\nmtu = 1000\n", "local = \"2001:db8:9::9\"\n"),
+        ("mac", "", ""),
+    ] {
+        let mut config =
+            "table_size = 251\nother = \"drop\"\nclients_mac = \"02:00:00:00:03:01\"\n".to_owned();
+        for host in 1..=24 {
+            let mut service = |address: String, local: &str, networks: [&str; 2]| {
+                let port = [22, 80, 443, 8080][host % 4];
+                // Behind NAT, each service has a port of its own on the back-ends.
+                let backend = |network: &str| {
+                    format!(
+                        "{{ name = \"{network}\", address = \"{network}1\", port = {}, mac = \"02:00:00:00:02:01\" }}",
+                        1000 + host
+                    )
+                };
+                config += &format!(
+                    "[[services]]\naddress = \"{address}\"\nport = {port}\nmode = \"{mode}\"\n{local}\
+                     backends = [{}, {}]\n",
+                    backend(networks[0]),
+                    backend(networks[1])
+                );
+            };
+            service(format!("192.0.2.{host}"), local4, ["203.0.113.", "203.0.114."]);
+            service(format!("2001:db8:1::{host:x}"), local6, ["2001:db8:9::", "2001:db8:8::"]);
+        }
+        let registry = nfs::registry();
+        let mut trial = Trial::example(registry.get("lb").expect("registered"));
+        trial.config = config;
+        let report = trial.check();
+        assert!(report.is_clean(), "{mode}\n{report}");
+    }
+}
+
+/// The servers of a real capture become services; half way, the balancer's state moves to another instance.
+#[test]
+fn a_load_balancer_moves_half_way_through_a_real_capture() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/general/dev"));
+    if !folder.exists() {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    }
+    for name in ["ndpi_netflix.pcap", "ndpi_teams.pcap", "zeek_http_bro.org.pcap"] {
+        let mut reader = capture::Reader::open(folder.join(name)).expect("a capture");
+        let (mut frames, mut services) = (Vec::new(), std::collections::BTreeSet::new());
+        while let (true, Ok(Some(frame))) = (frames.len() < 1500, reader.next()) {
+            let headers = wire::parse(frame.bytes);
+            let flags = headers.tcp_flags(frame.bytes).unwrap_or(0) & 0x12;
+            if let (0x02, Some((_, server)), Some((_, port))) =
+                (flags, headers.addresses(frame.bytes), headers.ports(frame.bytes))
+            {
+                services.insert((server, port));
+            }
+            frames.push(harness::Frame::new("captured", frame.bytes.to_vec()));
+        }
+        assert!(!services.is_empty(), "{name} has no TCP connection from its beginning");
+        let mut config = "table_size = 251\n".to_owned();
+        for (number, (server, port)) in services.iter().take(100).enumerate() {
+            let network = if server.is_ipv4() { "203.0.113." } else { "2001:db8:9::" };
+            let backend = |host: usize| {
+                format!("{{ name = \"web{host}\", address = \"{network}{host}\", port = {} }}", 1000 + number)
+            };
+            config += &format!(
+                "[[services]]\naddress = \"{server}\"\nport = {port}\nmode = \"nat\"\nbackends = [{}, {}]\n",
+                backend(1),
+                backend(2)
+            );
+        }
+        let registry = nfs::registry();
+        let mut trial = Trial::example(registry.get("lb").expect("registered"));
+        (trial.config, trial.frames) = (config, frames);
+        let report = trial.check_rule(Rule::State);
+        assert!(report.is_clean() && report.notes.is_empty(), "{}\n{report}", name);
     }
 }

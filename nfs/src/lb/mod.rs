@@ -1,0 +1,411 @@
+//! A load balancer for TCP and UDP: Maglev hashing, a table of connections, three ways to a back-end.
+
+mod commands;
+mod config;
+mod connections;
+mod forward;
+mod maglev;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use config::{BackendConfig, Config, Mode, Plan, Protocol, ServiceConfig};
+
+use crate::tunnel::{MALFORMED, Other, Refused, Size};
+use connections::{Connection, Connections, Inserted};
+use engine::{
+    BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Site, State, Time,
+    WorkerSite,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tables::flow_table::Hint;
+use wire::flow::DEFAULT_SEED;
+use wire::{Direction, Ends4, FlowKey, FlowKey6, Headers};
+
+const NO_SERVICE: Reason = Reason::new(3);
+const FRAGMENT: Reason = Reason::new(4);
+const NO_BACKEND: Reason = Reason::new(5);
+const ICMP_ERROR: Reason = Reason::new(6);
+
+const PASSED: usize = 0;
+const OPENED: usize = 1;
+const MOVED: usize = 2;
+const EXPIRED: usize = 3;
+const EVICTED: usize = 4;
+const RETURNED: usize = 5;
+
+/// Connections that may expire per tick.
+const PER_TICK: usize = 256;
+
+/// Whether a back-end gets packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Health {
+    /// It does.
+    #[default]
+    Up,
+    /// Those of the connections that it has, and no new ones.
+    Drain,
+    /// None.
+    Down,
+}
+
+/// What is said of a back-end at run time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Standing {
+    health: Health,
+    weight: u32,
+}
+
+/// The NF, on one worker.
+pub struct Lb {
+    plan: Arc<Plan>,
+    worker: WorkerSite,
+    v4: Connections<Ends4>,
+    v6: Connections<FlowKey6>,
+    /// By number of the back-end.
+    standings: Vec<Standing>,
+    /// By number of the service: Maglev's table, whose entries are numbers of back-ends.
+    tables: Vec<Box<[u16]>>,
+    sizes: Vec<Size>,
+}
+
+/// Connections on their way to another worker.
+struct Moving {
+    standings: Vec<Standing>,
+    connections: Vec<(FlowKey, Connection)>,
+}
+
+/// What a packet of the burst is, before its connection is looked up.
+#[derive(Clone, Copy, Default)]
+struct Staged {
+    key: Ends4,
+    hash: u32,
+    reverse: bool,
+    is_syn: bool,
+    usual: bool,
+}
+
+impl Lb {
+    /// Fills the table of a service anew.
+    fn refill(&mut self, service: usize) {
+        let Some(known) = self.plan.services.get(service) else { return };
+        let in_use: Vec<(u16, maglev::Permutation, u32)> = known
+            .backends
+            .clone()
+            .filter(|&n| self.standings[n].health == Health::Up && self.standings[n].weight > 0)
+            .map(|n| (n as u16, self.plan.backends[n].permutation, self.standings[n].weight))
+            .collect();
+        self.tables[service] = maglev::table(self.plan.table_size, &in_use);
+    }
+
+    /// The back-end for a new connection to a service, by Maglev's table.
+    fn choose(&self, service: usize, hash: u64) -> Option<u16> {
+        let table = self.tables.get(service)?;
+        table.get((hash % table.len().max(1) as u64) as usize).copied()
+    }
+
+    /// Whether a packet of a known connection stays with its back-end.
+    #[inline(always)]
+    fn stays(&self, backend: u16, is_syn: bool) -> bool {
+        match self.standings.get(usize::from(backend)).map(|standing| standing.health) {
+            Some(Health::Up) => true,
+            // The client opens another connection from the same port.
+            Some(Health::Drain) => !is_syn,
+            Some(Health::Down) | None => false,
+        }
+    }
+
+    /// A packet of which no connection is known, or one that has to move.
+    #[cold]
+    fn unusual(&mut self, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) -> Result<(), Refused> {
+        let headers = burst.headers(i);
+        let frame = burst.bytes(i);
+        let Some(own) = FlowKey::from_packet(&headers, frame) else { return Err(Refused::Other(NO_SERVICE)) };
+        let about = FlowKey::of_icmp_error(&headers, frame);
+        let key = about.unwrap_or(own);
+        let endpoint = (key.destination(), key.destination_port(), key.protocol());
+        let Some(&service) = self.plan.by_endpoint.get(&endpoint) else {
+            return self.way_back(&headers, &own, about.is_some(), burst, i, cx);
+        };
+        if headers.is_fragment() {
+            return Err(Refused::Drop(FRAGMENT));
+        }
+        if headers.malformed().is_some() || headers.l4_offset().is_none() {
+            return Err(Refused::Drop(MALFORMED));
+        }
+        if about.is_some() && self.plan.services[service].mode == Mode::Nat {
+            return Err(Refused::Drop(ICMP_ERROR));
+        }
+        let is_syn = headers.tcp_flags(frame).is_some_and(|flags| flags & 0x12 == 0x02);
+        let backend = self.of_connection(&key, service, is_syn, about.is_none(), cx)?;
+        self.send(backend, burst, i, cx)
+    }
+
+    /// The back-end of a connection, which is opened or moved if need be (and wanted).
+    fn of_connection(
+        &mut self,
+        key: &FlowKey,
+        service: usize,
+        is_syn: bool,
+        open: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<u16, Refused> {
+        let (canonical, direction) = key.canonical();
+        let now = cx.now();
+        let known = match canonical {
+            FlowKey::V4(key) => {
+                let ends = Ends4::of(&key).0;
+                let hash = ends.hash_with(self.worker.seed);
+                self.v4.touch(Hint::default(), &ends, hash, now).copied()
+            }
+            FlowKey::V6(key) => {
+                self.v6.touch(Hint::default(), &key, key.hash_with(self.worker.seed), now).copied()
+            }
+        };
+        let known = known.filter(|known| known.direction == direction);
+        if let Some(known) = known
+            && self.stays(known.backend, is_syn)
+        {
+            return Ok(known.backend);
+        }
+        // The hash is the same on every balancer, so that another one takes over without knowing connections.
+        let hash = u64::from(key.hash_with(DEFAULT_SEED)) << 16 | u64::from(key.source_port());
+        let backend = self.choose(service, hash).ok_or(Refused::Drop(NO_BACKEND))?;
+        if open {
+            cx.count(if known.is_some() { MOVED } else { OPENED }, 1);
+            if self.take_in(canonical, Connection { last: now, backend, direction }) == Inserted::Evicted {
+                cx.count(EVICTED, 1);
+            }
+        }
+        Ok(backend)
+    }
+
+    /// Notes a connection under its canonical key.
+    fn take_in(&mut self, key: FlowKey, connection: Connection) -> Inserted {
+        match key {
+            FlowKey::V4(key) => {
+                let ends = Ends4::of(&key).0;
+                self.v4.insert(ends, ends.hash_with(self.worker.seed), connection)
+            }
+            FlowKey::V6(key) => self.v6.insert(key, key.hash_with(self.worker.seed), connection),
+        }
+    }
+
+    /// A packet that is for no service: from a back-end behind NAT, perhaps.
+    fn way_back(
+        &self,
+        headers: &Headers,
+        key: &FlowKey,
+        is_error: bool,
+        burst: &mut Burst,
+        i: usize,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refused> {
+        let endpoint = (key.source(), key.source_port(), key.protocol());
+        let Some(&backend) = self.plan.by_source.get(&endpoint).filter(|_| !is_error) else {
+            return Err(Refused::Other(NO_SERVICE));
+        };
+        if headers.is_fragment() {
+            return Err(Refused::Drop(FRAGMENT));
+        }
+        if headers.malformed().is_some() || headers.l4_offset().is_none() {
+            return Err(Refused::Drop(MALFORMED));
+        }
+        cx.count(RETURNED, 1);
+        forward::to_client(&self.plan, &self.plan.backends[backend], burst, i)
+    }
+
+    #[inline]
+    fn send(&mut self, backend: u16, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) -> Result<(), Refused> {
+        let Lb { plan, sizes, .. } = self;
+        let Some(backend) = plan.backends.get(usize::from(backend)) else {
+            return Err(Refused::Drop(NO_BACKEND));
+        };
+        forward::to_backend(plan, backend, &mut sizes[backend.service], burst, i, cx)
+    }
+
+    /// The packet's connection, if it is a usual packet of one that stays where it is.
+    #[inline(always)]
+    fn known(&mut self, staged: &Staged, hint: Hint, now: Time) -> Option<u16> {
+        if !staged.usual {
+            return None;
+        }
+        let connection = self.v4.touch(hint, &staged.key, staged.hash, now)?;
+        let (backend, reverse) = (connection.backend, connection.direction == Direction::Reverse);
+        (reverse == staged.reverse && self.stays(backend, staged.is_syn)).then_some(backend)
+    }
+
+    fn inherit(&mut self, old: Lb) {
+        let name = |lb: &Lb, n: usize| lb.plan.backends.get(n).map(|backend| backend.name.clone());
+        let ours: BTreeMap<&str, usize> =
+            self.plan.backends.iter().enumerate().map(|(n, backend)| (backend.name.as_str(), n)).collect();
+        let numbers: Vec<Option<usize>> = (0..old.plan.backends.len())
+            .map(|n| name(&old, n).and_then(|name| ours.get(name.as_str()).copied()))
+            .collect();
+        for (n, standing) in old.standings.iter().enumerate() {
+            if let Some(ours) = numbers[n] {
+                let configured = old.plan.backends[n].weight;
+                self.standings[ours].health = standing.health;
+                // A weight that was set by command stays, one of the old configuration does not.
+                if standing.weight != configured {
+                    self.standings[ours].weight = standing.weight;
+                }
+            }
+        }
+        (0..self.plan.services.len()).for_each(|service| self.refill(service));
+        for (key, connection) in old.connections() {
+            if let Some(ours) = numbers.get(usize::from(connection.backend)).copied().flatten() {
+                self.take_in(key, Connection { backend: ours as u16, ..connection });
+            }
+        }
+    }
+
+    /// All connections with canonical keys.
+    fn connections(&self) -> Vec<(FlowKey, Connection)> {
+        let v4 = self.v4.all().into_iter().map(|(key, connection)| (key.into(), connection));
+        let v6 = self.v6.all().into_iter().map(|(key, connection)| (key.into(), connection));
+        v4.chain(v6).collect()
+    }
+}
+
+impl Nf for Lb {
+    fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
+        let (now, seed) = (cx.now(), self.worker.seed);
+        let mut staged = [Staged::default(); BURST];
+        let n = burst.len().min(BURST);
+        for ((headers, frame), staged) in burst.parsed().zip(&mut staged) {
+            if let Some(packet) = headers.usual_ipv4(frame) {
+                let (key, direction) = Ends4::of_usual(packet);
+                let hash = key.hash_with(seed);
+                self.v4.prefetch(hash);
+                let is_syn = packet.tcp_flags() & 0x12 == 0x02;
+                *staged = Staged { key, hash, reverse: direction == Direction::Reverse, is_syn, usual: true };
+            }
+        }
+        let mut hints = [Hint::default(); BURST];
+        for (hint, staged) in hints.iter_mut().zip(&staged[..n]).filter(|(_, staged)| staged.usual) {
+            *hint = self.v4.hint(staged.hash);
+        }
+        let other = self.plan.other;
+        let mut passed = 0;
+        for i in 0..n {
+            let result = match self.known(&staged[i], hints[i], now) {
+                Some(backend) => self.send(backend, burst, i, cx),
+                None => self.unusual(burst, i, cx),
+            };
+            match result {
+                Ok(()) | Err(Refused::Judged) => {}
+                Err(Refused::Other(_)) if other == Other::Pass => passed += 1,
+                Err(Refused::Other(reason) | Refused::Drop(reason)) => burst.drop(i, reason),
+            }
+        }
+        if passed > 0 {
+            cx.count(PASSED, passed);
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_>) {
+        let expired = self.v4.expire(cx.now(), PER_TICK) + self.v6.expire(cx.now(), PER_TICK);
+        if expired > 0 {
+            cx.count(EXPIRED, expired as u64);
+        }
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
+        if let Ok(old) = (old as Box<dyn Any>).downcast::<Lb>() {
+            self.inherit(*old);
+        }
+    }
+
+    fn split(&mut self, owner: &dyn Fn(&FlowKey) -> usize) -> Vec<(usize, Part)> {
+        let mut parts: BTreeMap<usize, Vec<(FlowKey, Connection)>> = BTreeMap::new();
+        for (key, connection) in self.connections() {
+            let worker = owner(&key);
+            if worker != self.worker.index {
+                let seed = self.worker.seed;
+                match key {
+                    FlowKey::V4(key) => {
+                        let ends = Ends4::of(&key).0;
+                        self.v4.remove(&ends, ends.hash_with(seed));
+                    }
+                    FlowKey::V6(key) => self.v6.remove(&key, key.hash_with(seed)),
+                }
+                parts.entry(worker).or_default().push((key, connection));
+            }
+        }
+        let moving = |connections| Moving { standings: self.standings.clone(), connections };
+        parts.into_iter().map(|(worker, part)| (worker, Box::new(moving(part)) as Part)).collect()
+    }
+
+    fn join(&mut self, part: Part) {
+        let Ok(part) = part.downcast::<Moving>() else { return };
+        // A worker that is new has not heard what was said of back-ends.
+        if self.standings != part.standings {
+            self.standings.clone_from(&part.standings);
+            (0..self.plan.services.len()).for_each(|service| self.refill(service));
+        }
+        for (key, connection) in part.connections {
+            self.take_in(key, connection);
+        }
+    }
+
+    fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
+        self.answer(name, arguments)
+    }
+}
+
+impl Kind for Lb {
+    const NAME: &'static str = "lb";
+    const SUMMARY: &'static str =
+        "balances TCP and UDP over back-ends: Maglev hashing, connection table, NAT or direct return";
+    const DROPS: &'static [&'static str] =
+        &["malformed", "too_large", "no_room", "no_service", "fragment", "no_backend", "icmp_error"];
+    const COUNTERS: &'static [&'static str] =
+        &["passed", "opened", "moved", "expired", "evicted", "returned"];
+    const COMMANDS: &'static [Command] = commands::COMMANDS;
+    const EXAMPLE: &'static str = "\
+[[services]]
+address = \"192.0.2.1\"
+port = 80
+mode = \"nat\"
+backends = [
+  { name = \"web1\", address = \"10.0.0.1\", port = 8080 },
+  { name = \"web2\", address = \"10.0.0.2\", port = 8080, weight = 2 },
+]
+";
+
+    type Config = Config;
+    type Plan = Plan;
+
+    fn prepare(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
+        Plan::new(config, site)
+    }
+
+    fn effects(plan: &Plan) -> Effects {
+        plan.effects()
+    }
+
+    fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
+        let up = |backend: &config::Backend| Standing { health: Health::Up, weight: backend.weight };
+        let mut lb = Lb {
+            worker: *worker,
+            v4: Connections::new(plan.connections, plan.idle_nanos, worker.seed),
+            v6: Connections::new(plan.connections, plan.idle_nanos, worker.seed),
+            standings: plan.backends.iter().map(up).collect(),
+            tables: plan.services.iter().map(|_| Box::default()).collect(),
+            sizes: plan.services.iter().map(|service| Size::new(service.way)).collect(),
+            plan: Arc::clone(plan),
+        };
+        (0..plan.services.len()).for_each(|service| lb.refill(service));
+        lb
+    }
+}
