@@ -5,9 +5,12 @@ pub mod firewall;
 pub mod l2fwd;
 pub mod mac_swap;
 pub mod monitor;
+pub mod netem;
+mod rate;
 mod roster;
 mod span;
 
+pub use rate::Rate;
 pub use span::Span;
 
 use engine::{CommandError, Registry};
@@ -21,6 +24,7 @@ pub fn registry() -> Registry {
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
         .with::<monitor::Monitor>()
+        .with::<netem::Netem>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

@@ -31,7 +31,7 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor);
+contract!(mac_swap, l2fwd, firewall, monitor, netem);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -72,6 +72,33 @@ fn a_monitor_that_is_full_keeps_the_contract() {
     let registry = nfs::registry();
     let mut trial = Trial::example(registry.get("monitor").expect("registered"));
     trial.config = "capacity = 16".to_owned();
+    for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::State) {
+        trial.check_rule(rule).assert_clean();
+    }
+}
+
+#[test]
+fn bad_networks_of_every_kind_keep_the_contract() {
+    for config in [
+        "",
+        "loss = 30\nloss_correlation = 40",
+        "duplicate = 20\nduplicate_correlation = 10",
+        "corrupt = 50",
+        "corrupt = 10\nduplicate = 10\ndelay = \"3ms\"",
+        "delay = \"10ms\"\njitter = \"10ms\"\ndistribution = \"pareto\"\nreorder = 10\ngap = 3",
+        "delay = \"10ms\"\njitter = \"4ms\"\ndistribution = \"normal\"\ndelay_correlation = 25\nin_order = true",
+        "gilbert_elliott = { to_bad = 5, to_good = 20, loss_in_good = 1 }\nrate = \"100mbit\"\noverhead = 24",
+    ] {
+        check("netem", config);
+    }
+}
+
+/// All rules but that of state: packets that are held do not leave with it, and so make room.
+#[test]
+fn a_bad_network_that_is_full_keeps_the_contract() {
+    let registry = nfs::registry();
+    let mut trial = Trial::example(registry.get("netem").expect("registered"));
+    trial.config = "delay = \"1s\"\nlimit = 5".to_owned();
     for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::State) {
         trial.check_rule(rule).assert_clean();
     }
