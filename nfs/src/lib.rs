@@ -8,6 +8,7 @@ pub mod monitor;
 pub mod netem;
 mod rate;
 mod roster;
+pub mod shaper;
 mod span;
 
 pub use rate::Rate;
@@ -25,6 +26,7 @@ pub fn registry() -> Registry {
         .with::<firewall::Firewall>()
         .with::<monitor::Monitor>()
         .with::<netem::Netem>()
+        .with::<shaper::Shaper>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

@@ -47,3 +47,16 @@ fn a_bad_network_loses_the_same_packets_of_a_capture_in_two_instances() {
         }
     }
 }
+
+#[test]
+fn a_shaper_polices_and_marks_a_capture_alike_in_two_instances() {
+    for capture in CAPTURES {
+        for config in [
+            "rate = \"4mbit\"\ndefault = \"a\"\nclass = [{ name = \"a\", queue = 0 }]",
+            "class = [{ name = \"a\", match = \"port == 443\", mark = \"af41\", police = { cir = \"1mbit\", \
+             cbs = 9000, pir = \"2mbit\", pbs = 20000, yellow = \"af42\" } }]",
+        ] {
+            goes_on("shaper", config, capture);
+        }
+    }
+}
