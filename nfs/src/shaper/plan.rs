@@ -376,7 +376,8 @@ fn effects(config: &Config, leaves: &[LeafPlan]) -> Effects {
         may_drop: limited || leaves.iter().any(polices),
         holds: limited && config.class.iter().any(|class| class.queue > 0),
         state: StateKind::Learns,
-        affinity: if config.one_worker { Affinity::One } else { Affinity::Any },
+        // Every worker has a part of the budgets, so every worker needs a part of the flows.
+        affinity: if config.one_worker { Affinity::One } else { Affinity::Flow },
         ..Effects::NONE
     }
 }

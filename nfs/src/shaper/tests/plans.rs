@@ -122,7 +122,7 @@ fn effects_are_those_of_the_classes() {
     assert_eq!(mark.writes, Fields::of(&[Field::IpDscp, Field::IpChecksum]));
     assert!(!mark.may_drop && mark.reads.contains(Field::Dport) && !mark.reads.contains(Field::IpDscp));
     let one = effects(r#"{"rate": "1mbit", "one_worker": true}"#);
-    assert_eq!((one.affinity, limit.affinity), (Affinity::One, Affinity::Any));
+    assert_eq!((one.affinity, limit.affinity), (Affinity::One, Affinity::Flow));
 }
 
 #[test]
