@@ -8,12 +8,16 @@ pub mod lb;
 pub mod mac_swap;
 pub mod monitor;
 pub mod mpls;
+pub mod netem;
+mod rate;
 mod roster;
+pub mod shaper;
 mod span;
 mod tunnel;
 pub mod vlan;
 pub mod vxlan;
 
+pub use rate::Rate;
 pub use span::Span;
 
 use engine::{CommandError, Registry};
@@ -32,6 +36,8 @@ pub fn registry() -> Registry {
         .with::<mpls::Mpls>()
         .with::<vxlan::Vxlan>()
         .with::<lb::Lb>()
+        .with::<netem::Netem>()
+        .with::<shaper::Shaper>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

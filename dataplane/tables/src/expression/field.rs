@@ -1,6 +1,6 @@
 //! The names of the language: predicates and fields, and where in a packet they are.
-use wire::Headers;
 use wire::protocol::{ether_type, ip};
+use wire::{Fields, Headers};
 
 /// What a packet is or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,24 @@ pub(super) const PREDICATES: [(&str, Predicate); 15] = [
     ("fragment", Predicate::Fragment),
 ];
 
+/// Where the headers of a packet are depends on these, whatever is asked of them.
+const WALK: Fields = Fields::of(&[
+    wire::Field::EtherType,
+    wire::Field::Vlan,
+    wire::Field::IpVersion,
+    wire::Field::IpProto,
+    wire::Field::IpFragment,
+    wire::Field::IpOptions,
+    wire::Field::IpLength,
+    wire::Field::Length,
+]);
+
 impl Predicate {
+    /// Nothing is asked but which headers there are.
+    pub(super) fn reads(self) -> Fields {
+        WALK
+    }
+
     pub(super) fn name(self) -> &'static str {
         PREDICATES.iter().find(|known| known.1 == self).map_or("", |known| known.0)
     }
@@ -138,6 +155,28 @@ pub(super) const PROTOCOLS: [(&str, u8); 8] = [
 impl Field {
     pub(super) fn name(self) -> &'static str {
         FIELDS.iter().find(|known| known.1 == self).map_or("", |known| known.0)
+    }
+
+    pub(super) fn reads(self) -> Fields {
+        use wire::Field as Part;
+        let sides = |side: Side, source: Part, destination: Part| match side {
+            Side::Source => Fields::of(&[source]),
+            Side::Destination => Fields::of(&[destination]),
+            Side::Either => Fields::of(&[source, destination]),
+        };
+        let (asked, walks) = match self {
+            // These are at the start of every frame.
+            Self::Mac(side) => (sides(side, Part::EthSrc, Part::EthDst), false),
+            Self::Length => (Fields::EMPTY, false),
+            Self::Address(side) => (sides(side, Part::IpSrc, Part::IpDst), true),
+            Self::Port(side, _) => (sides(side, Part::Sport, Part::Dport), true),
+            Self::Ttl => (Fields::of(&[Part::IpTtl]), true),
+            Self::Dscp => (Fields::of(&[Part::IpDscp]), true),
+            Self::TcpFlags => (Fields::of(&[Part::TcpFlags]), true),
+            Self::IcmpType | Self::IcmpCode => (Fields::of(&[Part::IcmpType]), true),
+            Self::Protocol | Self::Vlan | Self::EtherType => (Fields::EMPTY, true),
+        };
+        asked.union(if walks { WALK } else { Fields::of(&[Part::Length]) })
     }
 
     /// Largest value of a field that is a number.

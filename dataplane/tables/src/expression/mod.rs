@@ -31,7 +31,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use wire::Headers;
+use wire::{Fields, Headers};
 
 use self::compare::Comparison;
 use self::field::Predicate;
@@ -130,6 +130,12 @@ impl Expression {
         self.root == Node::Constant(true)
     }
 
+    /// The fields of a packet on which the answer depends, those by which headers are found among them: what an NF
+    /// that asks declares to read.
+    pub fn reads(&self) -> Fields {
+        self.root.reads()
+    }
+
     /// The form that needs no parsed headers, for the expressions that have one.
     pub fn quick(&self) -> Option<Quick> {
         match self.root {
@@ -195,6 +201,18 @@ impl fmt::Display for Node {
 }
 
 impl Node {
+    fn reads(&self) -> Fields {
+        match self {
+            Self::Constant(_) => Fields::EMPTY,
+            Self::Not(inner) => inner.reads(),
+            Self::And(nodes) | Self::Or(nodes) => {
+                nodes.iter().fold(Fields::EMPTY, |fields, node| fields.union(node.reads()))
+            }
+            Self::Is(predicate) => predicate.reads(),
+            Self::Compare(comparison) => comparison.field.reads(),
+        }
+    }
+
     fn not(self) -> Self {
         match self {
             Self::Constant(value) => Self::Constant(!value),

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use wire::Headers;
+use wire::{Field, Headers};
 
 use super::{Expression, MAX_DEPTH, MAX_LENGTH, Quick};
 
@@ -420,5 +420,24 @@ proptest! {
         let expression = Expression::parse(&text).unwrap();
         expression.matches(&frame, &wire::parse(&other));
         expression.matches(&frame, &Headers::default());
+    }
+}
+
+#[test]
+fn an_expression_says_which_fields_it_depends_on() {
+    let reads = |text: &str| Expression::parse(text).expect(text).reads();
+    assert!(reads("all").is_empty() && reads("not all").is_empty());
+    for (text, fields, others) in [
+        ("eth.src == 02:00:00:00:00:01", vec![Field::EthSrc], vec![Field::EthDst, Field::EtherType]),
+        ("frame.len > 100", vec![Field::Length], vec![Field::EtherType]),
+        ("ip.dscp == 46", vec![Field::IpDscp, Field::IpVersion], vec![Field::IpSrc, Field::Sport]),
+        ("not ip.addr in 10.0.0.0/8", vec![Field::IpSrc, Field::IpDst], vec![Field::Sport]),
+        ("udp.dport == 53 or tcp.flags has syn", vec![Field::Dport, Field::TcpFlags], vec![Field::Sport]),
+        ("icmp.code == 1 and vlan.id == 5", vec![Field::IcmpType, Field::Vlan], vec![Field::IpTtl]),
+        ("fragment", vec![Field::IpFragment], vec![Field::IpId]),
+    ] {
+        let reads = reads(text);
+        assert!(fields.iter().all(|field| reads.contains(*field)), "{text}: {reads}");
+        assert!(!others.iter().any(|field| reads.contains(*field)), "{text}: {reads}");
     }
 }

@@ -1,0 +1,3 @@
+mod channel;
+mod distributions;
+mod instance;

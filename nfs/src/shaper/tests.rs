@@ -1,0 +1,3 @@
+mod metering;
+mod plans;
+mod scheduling;

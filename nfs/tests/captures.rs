@@ -1,0 +1,62 @@
+//! Real captures, in two halves: state that leaves after the first and enters another instance goes on as if nothing
+//! had happened.
+
+use capture::Reader;
+use harness::{Frame, Rule, Trial};
+use std::path::Path;
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/general/dev");
+
+/// Frames of a capture, at most so many; `None` where the captures are not.
+fn frames(name: &str, most: usize) -> Option<Vec<Frame>> {
+    let path = Path::new(DATA).join(name);
+    if !path.exists() {
+        println!("skipped: {} is not here", path.display());
+        return None;
+    }
+    let mut reader = Reader::open(&path).expect("a capture");
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.next().expect("a whole capture")
+        && frames.len() < most
+    {
+        frames.push(Frame::new(format!("{name} {}", frames.len() + 1), frame.bytes.to_vec()));
+    }
+    Some(frames)
+}
+
+fn goes_on(kind: &str, config: &str, capture: &str) {
+    let Some(frames) = frames(capture, 4000) else { return };
+    assert!(frames.len() > 100, "{capture} is long enough to be cut in two");
+    let registry = nfs::registry();
+    let mut trial = Trial::example(registry.get(kind).expect(kind));
+    (trial.config, trial.frames) = (config.to_owned(), frames);
+    trial.check_rule(Rule::State).assert_clean();
+    trial.check_rule(Rule::Determinism).assert_clean();
+}
+
+const CAPTURES: [&str; 3] = ["ndpi_netflix.pcap", "ndpi_instagram.pcap", "ndpi_quic-28.pcap"];
+
+#[test]
+fn a_bad_network_loses_the_same_packets_of_a_capture_in_two_instances() {
+    for capture in CAPTURES {
+        for config in [
+            "loss = 20\nloss_correlation = 30\nduplicate = 10\ncorrupt = 10",
+            "gilbert_elliott = { to_bad = 5, to_good = 20 }\nrate = \"100mbit\"\ndelay = \"1ms\"\njitter = \"1ms\"",
+        ] {
+            goes_on("netem", config, capture);
+        }
+    }
+}
+
+#[test]
+fn a_shaper_polices_and_marks_a_capture_alike_in_two_instances() {
+    for capture in CAPTURES {
+        for config in [
+            "rate = \"4mbit\"\ndefault = \"a\"\nclass = [{ name = \"a\", queue = 0 }]",
+            "class = [{ name = \"a\", match = \"port == 443\", mark = \"af41\", police = { cir = \"1mbit\", \
+             cbs = 9000, pir = \"2mbit\", pbs = 20000, yellow = \"af42\" } }]",
+        ] {
+            goes_on("shaper", config, capture);
+        }
+    }
+}
