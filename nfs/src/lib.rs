@@ -1,7 +1,10 @@
 //! Network functions: one folder each, one line each in [`registry`].
 #![forbid(unsafe_code)]
 
+pub mod conntrack;
 pub mod firewall;
+mod flow_key;
+mod fragments;
 pub mod l2fwd;
 pub mod mac_swap;
 pub mod monitor;
@@ -21,6 +24,7 @@ pub fn registry() -> Registry {
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
         .with::<monitor::Monitor>()
+        .with::<conntrack::Conntrack>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

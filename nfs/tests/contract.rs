@@ -31,7 +31,7 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor);
+contract!(mac_swap, l2fwd, firewall, monitor, conntrack);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -75,4 +75,9 @@ fn a_monitor_that_is_full_keeps_the_contract() {
     for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::State) {
         trial.check_rule(rule).assert_clean();
     }
+}
+
+#[test]
+fn a_tracker_that_passes_everything_keeps_the_contract() {
+    check("conntrack", "invalid = \"pass\"\ntracking.pick_up = false\ntracking.liberal = true");
 }
