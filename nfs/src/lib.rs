@@ -1,7 +1,10 @@
 //! Network functions: one folder each, one line each in [`registry`].
 #![forbid(unsafe_code)]
 
+pub mod conntrack;
 pub mod firewall;
+mod flow_key;
+mod fragments;
 pub mod ipip;
 pub mod l2fwd;
 pub mod lb;
@@ -38,6 +41,7 @@ pub fn registry() -> Registry {
         .with::<lb::Lb>()
         .with::<netem::Netem>()
         .with::<shaper::Shaper>()
+        .with::<conntrack::Conntrack>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

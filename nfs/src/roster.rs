@@ -24,6 +24,11 @@ impl Roster {
         }
     }
 
+    /// The entry that was last noted at this index.
+    pub(crate) fn get(&self, index: usize) -> Option<EntryId> {
+        self.ids.get(index).copied().flatten()
+    }
+
     /// Shows entries from place `from` on, until `show` said of `count` of them that they are wanted. Returns where
     /// to go on, `None` at the end. An entry that stays from the first page to the last is shown exactly once.
     pub(crate) fn page(&self, from: u64, count: usize, mut show: impl FnMut(EntryId) -> bool) -> Option<u64> {

@@ -31,7 +31,7 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper);
+contract!(mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -218,6 +218,9 @@ fn a_load_balancer_moves_half_way_through_a_real_capture() {
         (trial.config, trial.frames) = (config, frames);
         let report = trial.check_rule(Rule::State);
         assert!(report.is_clean() && report.notes.is_empty(), "{}\n{report}", name);
+    }
+}
+
 #[test]
 fn bad_networks_of_every_kind_keep_the_contract() {
     for config in [
@@ -276,4 +279,9 @@ fn a_shaper_with_a_backlog_keeps_the_contract() {
     for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::State) {
         trial.check_rule(rule).assert_clean();
     }
+}
+
+#[test]
+fn a_tracker_that_passes_everything_keeps_the_contract() {
+    check("conntrack", "invalid = \"pass\"\ntracking.pick_up = false\ntracking.liberal = true");
 }

@@ -84,22 +84,10 @@ fn without_rules(plan: &Plan, headers: &Headers, frame: &[u8], cx: &mut Cx<'_>) 
             return Some(Fate::Drop(LATER_FRAGMENT));
         }
         // RFC 1858 section 3.2.1 and RFC 3128: it would overwrite the flags that the rules were asked about.
-        if headers.protocol() == Some(ip::TCP) && starts_at_byte_8(headers, frame) {
+        if headers.protocol() == Some(ip::TCP) && headers.fragment_offset(frame) == Some(8) {
             return Some(Fate::Drop(TINY_FRAGMENT));
         }
         cx.count(FRAGMENTS_JUDGED, 1);
     }
     None
-}
-
-/// The fragment's data starts 8 bytes into that of its datagram.
-fn starts_at_byte_8(headers: &Headers, frame: &[u8]) -> bool {
-    let at = headers.l3_offset();
-    let word = |at: usize| frame.get(at..at + 2).map(|word| u16::from_be_bytes([word[0], word[1]]));
-    if headers.is_ipv4() {
-        return word(at + 6).is_some_and(|word| word & 0x1fff == 1);
-    }
-    let mut extensions = wire::ipv6::extensions(frame, at);
-    let fragment = extensions.find(|extension| extension.kind == ip::FRAGMENT);
-    fragment.and_then(|fragment| word(fragment.offset + 2)).is_some_and(|word| word >> 3 == 1)
 }

@@ -3,9 +3,10 @@
 //! It works on bytes and parsed headers, and knows no mbuf.
 
 use super::flow::{Flow, Sample};
-use super::fragments::{Fragments, Ports};
 use super::ledger::{Ledger, Turnover};
 use super::spool::Sink;
+use crate::flow_key::Ports;
+use crate::fragments::Fragments;
 use engine::Time;
 use wire::protocol::{ether_type, ip};
 use wire::{Ends4, FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers, UsualIpv4};
@@ -32,7 +33,7 @@ pub(super) struct Apart {
 pub(super) struct Accounts {
     pub v4: Ledger<Ends4>,
     pub v6: Ledger<FlowKey6>,
-    fragments: Fragments,
+    fragments: Fragments<Ports>,
     /// By IP protocol.
     pub protocols: Box<[Total; 256]>,
     /// Of all protocols.
@@ -113,7 +114,7 @@ impl Accounts {
     #[cold]
     fn stage_part(&mut self, headers: &Headers, frame: &[u8], sample: Sample, now: Time) {
         let Some(key) = FlowKey::from_packet(headers, frame) else { return };
-        let ports = Ports { sport: key.source_port(), dport: key.destination_port(), proto: key.protocol() };
+        let ports = Ports::of(&key);
         let datagram = FragmentKey::from_packet(headers, frame);
         let has_none = !matches!(key.protocol(), ip::TCP | ip::UDP | ip::SCTP | ip::DCCP | ip::UDP_LITE);
         let ports = match datagram {
@@ -129,10 +130,9 @@ impl Accounts {
         if let Some(datagram) = datagram.filter(|_| headers.is_first_fragment()) {
             self.fragments.first(datagram, ports, now);
         }
-        let Ports { sport, dport, proto } = ports;
-        match key {
-            FlowKey::V4(key) => self.v4.stage(Ends4::of(&FlowKey4 { sport, dport, proto, ..key }), sample),
-            FlowKey::V6(key) => self.v6.stage(FlowKey6 { sport, dport, proto, ..key }.canonical(), sample),
+        match ports.within(&key) {
+            FlowKey::V4(key) => self.v4.stage(Ends4::of(&key), sample),
+            FlowKey::V6(key) => self.v6.stage(key.canonical(), sample),
         }
     }
 

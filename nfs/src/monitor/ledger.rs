@@ -2,33 +2,14 @@
 
 use super::flow::{Flow, Sample};
 use super::spool::Sink;
+use crate::flow_key::Key;
 use crate::roster::Roster;
 use engine::{BURST, Time};
 use tables::flow_table::{Displaced, EntryId, Eviction, FlowTable, Hint};
-use wire::{Direction, Ends4, FlowKey, FlowKey6};
+use wire::Direction;
 
 /// Timers are this coarse.
 const TICK_NANOS: u64 = 100_000_000;
-
-/// What tells the flows of one IP version apart: the same for both directions.
-pub(super) trait Key: Copy + Eq + Default + Into<FlowKey> {
-    fn hash_with(&self, seed: u64) -> u32;
-}
-
-impl Key for Ends4 {
-    #[inline(always)]
-    fn hash_with(&self, seed: u64) -> u32 {
-        Ends4::hash_with(self, seed)
-    }
-}
-
-/// A canonical key.
-impl Key for FlowKey6 {
-    #[inline(always)]
-    fn hash_with(&self, seed: u64) -> u32 {
-        FlowKey6::hash_with(self, seed)
-    }
-}
 
 /// How many flows came and went.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

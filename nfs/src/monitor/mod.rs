@@ -4,7 +4,6 @@ mod accounts;
 mod commands;
 mod config;
 mod flow;
-mod fragments;
 mod ledger;
 mod record;
 mod report;

@@ -246,6 +246,15 @@ impl<K: Eq, V> FlowTable<K, V> {
         self.touch_index(index, deadline_ns)
     }
 
+    /// [`find`](Self::find), with a hint of where to look first.
+    #[inline(always)]
+    pub fn find_hinted(&self, hint: Hint, key: &K, hash: u32) -> Option<EntryId> {
+        match self.slots.get(hint.0 as usize) {
+            Some(slot) if slot.holds(key) => Some(EntryId { index: hint.0, generation: slot.generation }),
+            _ => self.find(key, hash),
+        }
+    }
+
     /// The entries of a burst: `out[i]` is that of `keys[i]`, whose hash is `hashes[i]`.
     ///
     /// Goes in stages over up to 64 keys, first all buckets, then all entries, so that the cache misses overlap.
@@ -269,11 +278,8 @@ impl<K: Eq, V> FlowTable<K, V> {
         for (hint, &hash) in hints.iter_mut().zip(hashes) {
             *hint = self.hint(hash);
         }
-        for (((out, key), &hash), Hint(index)) in out.iter_mut().zip(keys).zip(hashes).zip(hints) {
-            *out = match self.slots.get(index as usize) {
-                Some(slot) if slot.holds(key) => Some(EntryId { index, generation: slot.generation }),
-                _ => self.find(key, hash),
-            };
+        for (((out, key), &hash), hint) in out.iter_mut().zip(keys).zip(hashes).zip(hints) {
+            *out = self.find_hinted(hint, key, hash);
         }
     }
 

@@ -316,6 +316,18 @@ impl Headers {
         self.has(LATER_FRAGMENT)
     }
 
+    /// Where a fragment's data belongs in its datagram, in bytes; `None` for everything else.
+    pub fn fragment_offset(&self, frame: &[u8]) -> Option<usize> {
+        if !self.is_fragment() {
+            return None;
+        }
+        if self.is_ipv4() {
+            return Some(usize::from(get_u16(frame, self.l3_offset() + 6)? & 0x1fff) * 8);
+        }
+        let at = crate::ipv6::fragment_header_offset(frame, self.l3_offset())?;
+        Some(usize::from(get_u16(frame, at + 2)? & 0xfff8))
+    }
+
     /// The IP packet is longer than the frame (lost end, short capture).
     #[inline]
     pub fn is_cut(&self) -> bool {
