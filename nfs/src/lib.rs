@@ -6,6 +6,7 @@ pub mod l2fwd;
 pub mod mac_swap;
 pub mod monitor;
 mod roster;
+pub mod router;
 mod span;
 
 pub use span::Span;
@@ -21,6 +22,7 @@ pub fn registry() -> Registry {
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
         .with::<monitor::Monitor>()
+        .with::<router::Router>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.
