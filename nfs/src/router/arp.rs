@@ -59,4 +59,3 @@ impl Router {
 fn message_of(operation: u16, sender: (Mac, Ipv4Addr), target: (Mac, Ipv4Addr)) -> Vec<u8> {
     Builder::default().arp(operation, sender, target).build()
 }
-

@@ -1,5 +1,6 @@
 //! The way of a packet that goes through: a short one for what is usual, and the whole one.
 
+use super::icmp::Error;
 use super::interface::{Hop, Interface, is_link_local};
 use super::neighbours::Found;
 use super::route::Route;
@@ -8,7 +9,6 @@ use super::{
     Adjacency, BAD_CHECKSUM, DISCARD, LINK_LOCAL, MALFORMED, MARTIAN, MULTICAST, NEIGHBOURS_FULL,
     NO_INTERFACE, NO_ROUTE, NOT_IP, ONE_WAY, OTHER_HOST, QUEUE_FULL, Router, TAGGED, TOO_LONG, TTL,
 };
-use crate::router::icmp::Error;
 use engine::{BURST, Burst, Cx, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wire::flow::mix;
@@ -123,9 +123,7 @@ impl Router {
         match route {
             Route::Via(_) => {
                 let member = members.get(pick(flow, destination, self.plan.seed, members.len()));
-                member
-                    .and_then(|&way| self.adjacencies.get(way as usize).copied())
-                    .unwrap_or(Adjacency::NONE)
+                member.and_then(|&way| self.adjacencies.get(way as usize).copied()).unwrap_or(Adjacency::NONE)
             }
             Route::Link(interface) => {
                 self.adjacency(&Hop::v4(*interface, destination)).unwrap_or(Adjacency::NONE)
@@ -299,7 +297,8 @@ fn lower_ttl(bytes: &mut [u8]) {
 /// a router must verify it.)
 #[inline(always)]
 fn is_sum_good(head: &[u8; 48]) -> bool {
-    let word = |at: usize| u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+    let word =
+        |at: usize| u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
     let total = word(14) + word(18) + word(22) + word(26) + word(30);
     let total = (total & 0xffff_ffff) + (total >> 32);
     let total = (total & 0xffff) + (total >> 16);

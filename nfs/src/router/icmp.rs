@@ -1,9 +1,7 @@
 //! ICMP and ICMPv6: errors about packets that cannot go on, and echoes.
 
 use super::interface::Hop;
-use super::{
-    ECHOES, ERRORS_LIMITED, ERRORS_SENT, Router, TO_ROUTER, UNRESOLVED,
-};
+use super::{ECHOES, ERRORS_LIMITED, ERRORS_SENT, Router, TO_ROUTER, UNRESOLVED};
 use engine::{Burst, Cx, Reason};
 use std::net::IpAddr;
 use wire::builder::Builder;
@@ -85,7 +83,7 @@ impl Router {
     }
 
     fn send_error(&mut self, headers: &Headers, frame: &[u8], error: Error, cx: &mut Cx<'_>) {
-        let Some((source, destination)) = headers.addresses(frame) else { return };
+        let Some((source, _)) = headers.addresses(frame) else { return };
         if !may_be_told(headers, frame, error) || self.is_own(source) {
             return;
         }
@@ -110,7 +108,6 @@ impl Router {
         };
         let quoted = &packet[..packet.len().min(quoted)];
         let message = builder.dscp(CONTROL).icmp(kind, code, rest).payload(quoted).build();
-        debug_assert!(destination.is_ipv4() == source.is_ipv4());
         cx.count(ERRORS_SENT, 1);
         self.send(hop, &message, cx);
     }

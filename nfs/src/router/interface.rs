@@ -56,8 +56,7 @@ impl Interface {
         }
         let [a, b, c, d, e, f] = mac.0;
         let link_local = Ipv6Addr::from(
-            0xfe80 << 112
-                | u128::from(u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f])),
+            0xfe80 << 112 | u128::from(u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f])),
         );
         Ok(Interface { name: name.to_owned(), port, gate, mac, mtu, addresses, link_local })
     }

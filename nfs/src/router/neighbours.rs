@@ -236,9 +236,13 @@ impl Neighbours {
     }
 
     /// Shows entries from place `from` on, until `show` wanted `count` of them; returns where to go on.
-    pub fn page(&self, from: u64, count: usize, mut show: impl FnMut(&Hop, &Neighbour) -> bool) -> Option<u64> {
-        self.roster
-            .page(from, count, |id| self.table.entry(id).is_some_and(|(hop, known)| show(hop, known)))
+    pub fn page(
+        &self,
+        from: u64,
+        count: usize,
+        mut show: impl FnMut(&Hop, &Neighbour) -> bool,
+    ) -> Option<u64> {
+        self.roster.page(from, count, |id| self.table.entry(id).is_some_and(|(hop, known)| show(hop, known)))
     }
 
     /// All entries.

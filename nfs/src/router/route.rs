@@ -92,7 +92,9 @@ fn gateway(address: IpAddr, interfaces: &[Interface]) -> Result<u16, String> {
     }
     let place = interfaces.iter().position(|interface| interface.reaches(address));
     place.map(|place| place as u16).ok_or_else(|| {
-        format!("gateway {address} is in the network of no interface: add dev PORT if it is there all the same")
+        format!(
+            "gateway {address} is in the network of no interface: add dev PORT if it is there all the same"
+        )
     })
 }
 

@@ -4,9 +4,7 @@ use super::icmp::gather;
 use super::interface::{Hop, Interface, is_link_local};
 use super::neighbours::Found;
 use super::route::Route;
-use super::{
-    ASKED, FRAGMENTED, FRAGMENTS, NEIGHBOURS_FULL, NO_ROOM, QUEUE_FULL, Router, UNRESOLVED, UNSENT,
-};
+use super::{ASKED, FRAGMENTED, FRAGMENTS, NEIGHBOURS_FULL, NO_ROOM, QUEUE_FULL, Router, UNRESOLVED, UNSENT};
 use engine::{Burst, Cx, Reason};
 use std::net::IpAddr;
 use wire::protocol::ether_type;

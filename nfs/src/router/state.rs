@@ -155,10 +155,8 @@ impl Router {
     fn export_neighbours(&self, from: u64, selector: &Selector, out: &mut Vec<Record>) -> Option<u64> {
         self.neighbours.page(from, PAGE, |hop, known| {
             let near = selector.address.is_none_or(|prefix| prefix.contains(hop.address));
-            let wanted = !known.fixed
-                && near
-                && selector.wants_time(known.heard)
-                && self.neighbours.is_mine(hop);
+            let wanted =
+                !known.fixed && near && selector.wants_time(known.heard) && self.neighbours.is_mine(hop);
             if wanted {
                 out.push(self.neighbour_record(hop, known));
             }
@@ -174,16 +172,13 @@ impl Router {
             self.table = old.table.clone();
         } else if self.worker.index == 0 {
             let usable = |route: &Route| {
-                parse_route(
-                    &format!("::/0 {}", Written(route, &old.plan.interfaces)),
-                    &self.plan.interfaces,
-                )
-                .or_else(|_| {
-                    let text = format!("0.0.0.0/0 {}", Written(route, &old.plan.interfaces));
-                    parse_route(&text, &self.plan.interfaces)
-                })
-                .ok()
-                .map(|(_, route)| route)
+                parse_route(&format!("::/0 {}", Written(route, &old.plan.interfaces)), &self.plan.interfaces)
+                    .or_else(|_| {
+                        let text = format!("0.0.0.0/0 {}", Written(route, &old.plan.interfaces));
+                        parse_route(&text, &self.plan.interfaces)
+                    })
+                    .ok()
+                    .map(|(_, route)| route)
             };
             // Routes of interfaces that are gone are let go.
             let changes: Vec<(Prefix, Change)> = old
