@@ -294,15 +294,14 @@ fn what_is_too_long_is_cut_or_told_so_that_kernels_adapt() {
     // Without DF the router cuts, and the other kernel puts together.
     let socket = hosts.on("b", || UdpSocket::bind("10.7.2.2:9000").expect("a socket"));
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-    let sender = hosts.on("a", || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket"));
     let data: Vec<u8> = (0..1400u32).map(|i| (i * 7) as u8).collect();
     hosts.tell("a", "sysctl", &["-qw", "net.ipv4.ip_no_pmtu_disc=1"]);
     let cut = hosts.on("a", || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket"));
     cut.send_to(&data, "10.7.2.2:9000").expect("sent");
+    hosts.tell("a", "sysctl", &["-qw", "net.ipv4.ip_no_pmtu_disc=0"]);
     let mut arrived = vec![0; 2000];
     let length = socket.recv(&mut arrived).expect("the datagram");
     assert!(arrived[..length] == data, "it is whole");
-    drop(sender);
 
     // With DF the senders are told, and remember.
     let said = hosts.ping(&["-Mdo", "-s", "1400", "10.7.2.2"]);
@@ -313,7 +312,6 @@ fn what_is_too_long_is_cut_or_told_so_that_kernels_adapt() {
         let known = hosts.tell("a", "ip", &["route", "get", far]);
         assert!(known.contains("mtu 1280"), "the kernel knows the path to {far}: {known}");
     }
-    hosts.tell("a", "sysctl", &["-qw", "net.ipv4.ip_no_pmtu_disc=0"]);
     hosts.transfer("10.7.2.2:8080", 4 << 20);
     hosts.transfer("[fd00:7:2::2]:8080", 4 << 20);
     let account = ended(braid);

@@ -32,8 +32,11 @@ impl Router {
         let hop = self.neighbour(index, sender.into());
         if let Some(hop) = hop {
             // Whoever asks for the router will be answered, and soon be spoken to: it may be new.
-            let create = ours && operation == arp::REQUEST;
-            self.heard(hop, mac, create, true, cx);
+            if ours && operation == arp::REQUEST {
+                self.heard(hop, mac, true, true, cx);
+            } else {
+                self.answered(hop, mac, cx);
+            }
         } else if interface.has(sender.into()) && mac != interface.mac {
             cx.count(CONFLICTS, 1);
             cx.event("address_conflict", u64::from(u32::from(sender)));

@@ -61,16 +61,18 @@ impl Router {
         let mut ways = [NOWHERE; BURST];
         self.table.v4.lookup_bulk_or(&destinations[..n], NOWHERE, &mut ways[..n]);
         let mut adjacencies = [Adjacency::NONE; BURST];
+        // By the default gate all leave, or not.
+        let mut gates = 0;
         for i in 0..n {
             let adjacency = self.quick_adjacency(ways[i], destinations[i], flows[i]);
             adjacencies[i] = adjacency;
+            gates |= adjacency.gate;
             quick &= !(u32::from(lengths[i] > adjacency.mtu) << i);
         }
         let all = if n == BURST { u32::MAX } else { (1 << n) - 1 };
         if quick == all {
             burst.for_each_mut(|i, bytes| rewrite(bytes, &adjacencies[i % BURST]));
-            // All by the default gate is the usual case.
-            if adjacencies[..n].iter().any(|adjacency| adjacency.gate != 0) {
+            if gates != 0 {
                 self.choose_gates(burst, quick, &adjacencies);
             }
             return;

@@ -102,9 +102,10 @@ impl Adjacency {
     const NONE: Adjacency = Adjacency { rewrite: [0; 12], mtu: 0, gate: 0, several: false };
 }
 
-/// First byte of an update that tells of a neighbour that is known, and of one that was given up.
+/// First byte of an update: a neighbour is known, one was given up, or somebody answered whom another worker may seek.
 const KNOWN: u8 = 1;
 const GIVEN_UP: u8 = 2;
+const ANSWER: u8 = 3;
 
 impl Router {
     /// What to write to reach a neighbour that is known.
@@ -147,6 +148,16 @@ impl Router {
             && let Some(adjacency) = self.adjacencies.get_mut(way as usize)
         {
             *adjacency = now;
+        }
+    }
+
+    /// A neighbour answered, whom this worker may not have asked.
+    fn answered(&mut self, hop: Hop, mac: Mac, cx: &mut Cx<'_>) {
+        if self.neighbours.get(&hop).is_some() {
+            self.heard(hop, mac, false, true, cx);
+        } else if cx.workers() > 1 {
+            // What finds no room comes again with the next answer.
+            let _ = cx.broadcast(encode(ANSWER, &hop, mac));
         }
     }
 
@@ -242,6 +253,9 @@ impl Nf for Router {
     fn replicate(&mut self, update: &Update, cx: &mut Cx<'_>) {
         match decode(update) {
             Some((KNOWN, hop, mac)) => self.heard(hop, mac, true, false, cx),
+            Some((ANSWER, hop, mac)) if self.neighbours.get(&hop).is_some() => {
+                self.heard(hop, mac, false, true, cx);
+            }
             Some((GIVEN_UP, hop, _)) if self.neighbours.get(&hop).is_some_and(|known| !known.fixed) => {
                 self.neighbours.remove(&hop);
                 self.adjust(&hop);

@@ -121,7 +121,7 @@ impl Router {
             }
             return;
         };
-        let Some(known) = self.neighbours.get(&hop).map(|known| known.mac) else { return };
+        let known = self.neighbours.get(&hop).and_then(|known| known.mac);
         let mac = match (known, mac) {
             (None, Some(mac)) => mac,
             (Some(known), Some(mac)) if flags & OVERRIDE != 0 || known == mac => mac,
@@ -129,7 +129,7 @@ impl Router {
             (Some(known), None) if flags & SOLICITED != 0 => known,
             _ => return,
         };
-        self.heard(hop, mac, false, true, cx);
+        self.answered(hop, mac, cx);
     }
 
     /// Solicits a neighbour.

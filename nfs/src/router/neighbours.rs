@@ -201,6 +201,7 @@ impl Neighbours {
         if due > now {
             return None;
         }
+        // Whoever has a timer is in the table.
         let old = *self.get(&hop)?;
         if old.asked >= QUESTIONS {
             self.remove(&hop);
