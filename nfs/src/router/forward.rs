@@ -40,23 +40,18 @@ impl Router {
             *ingress = burst.ingress(i);
         }
         let mut destinations = [0u32; BURST];
-        let mut flows = [0u32; BURST];
         let mut lengths = [0u16; BURST];
         // Bit i: packet i takes the short way.
         let mut quick = 0u32;
         let mut known = (u16::MAX, None);
-        for (i, (headers, frame)) in burst.parsed().enumerate() {
+        for i in 0..n {
             if ingress[i] != known.0 {
                 known = (ingress[i], self.plan.on_port(ingress[i]).map(|(_, interface)| interface.mac));
             }
-            let Some(packet) = headers.usual_ipv4(frame) else { continue };
-            let (Some(mac), Some(head)) = (known.1, frame.first_chunk::<48>()) else { continue };
-            let (source, destination) = packet.addresses();
-            let fits = head[..6] == mac.0 && head[22] > 1 && is_sum_good(head) && may_send_v4(source);
-            destinations[i] = destination;
-            lengths[i] = packet.ip_length();
-            flows[i] = source ^ u32::from_be_bytes([head[34], head[35], head[36], head[37]]).rotate_left(16);
-            quick |= u32::from(fits) << i;
+            let (Some(mac), Some(head)) = (known.1, burst.bytes(i).first_chunk::<34>()) else { continue };
+            destinations[i] = u32::from_be_bytes([head[30], head[31], head[32], head[33]]);
+            lengths[i] = u16::from_be_bytes([head[16], head[17]]);
+            quick |= u32::from(is_usual(head, mac, burst.packet_len(i))) << i;
         }
         let mut ways = [NOWHERE; BURST];
         self.table.v4.lookup_bulk_or(&destinations[..n], NOWHERE, &mut ways[..n]);
@@ -64,7 +59,7 @@ impl Router {
         // By the default gate all leave, or not.
         let mut gates = 0;
         for i in 0..n {
-            let adjacency = self.quick_adjacency(ways[i], destinations[i], flows[i]);
+            let adjacency = self.quick_adjacency(ways[i], destinations[i], burst, i);
             adjacencies[i] = adjacency;
             gates |= adjacency.gate;
             quick &= !(u32::from(lengths[i] > adjacency.mtu) << i);
@@ -110,20 +105,24 @@ impl Router {
 
     /// What to write into a usual packet; one without an MTU when that is not as simple.
     #[inline(always)]
-    fn quick_adjacency(&self, way: u32, destination: u32, flow: u32) -> Adjacency {
+    fn quick_adjacency(&self, way: u32, destination: u32, burst: &Burst, i: usize) -> Adjacency {
         match self.adjacencies.get(way as usize) {
             Some(adjacency) if adjacency.mtu != 0 => *adjacency,
-            Some(_) => self.other_adjacency(way, destination, flow),
+            Some(_) => self.other_adjacency(way, destination, burst.bytes(i)),
             None => Adjacency::NONE,
         }
     }
 
     /// That of one of several gateways, or of the neighbour that the packet is for.
     #[inline(never)]
-    fn other_adjacency(&self, way: u32, destination: u32, flow: u32) -> Adjacency {
+    fn other_adjacency(&self, way: u32, destination: u32, frame: &[u8]) -> Adjacency {
         let Some(Way { route, members }) = self.table.ways.get(way as usize) else { return Adjacency::NONE };
         match route {
             Route::Via(_) => {
+                // Of other packets only the whole way knows where the ports are.
+                let Some(packet) = wire::parse(frame).usual_ipv4(frame) else { return Adjacency::NONE };
+                let ((source, _), (sport, dport)) = (packet.addresses(), packet.ports());
+                let flow = source ^ (u32::from(sport) << 16 | u32::from(dport)).rotate_left(16);
                 let member = members.get(pick(flow, destination, self.plan.seed, members.len()));
                 member.and_then(|&way| self.adjacencies.get(way as usize).copied()).unwrap_or(Adjacency::NONE)
             }
@@ -295,16 +294,27 @@ fn lower_ttl(bytes: &mut [u8]) {
     }
 }
 
-/// Whether the checksum of an IPv4 header without options, 14 bytes into the frame, is right. (RFC 1812 section 5.2.2:
-/// a router must verify it.)
+/// Whether a frame is what most are: for the router, untagged, with a good IPv4 header without options, and to be
+/// forwarded as far as that header says. What it carries is not looked at.
 #[inline(always)]
-fn is_sum_good(head: &[u8; 48]) -> bool {
+fn is_usual(head: &[u8; 34], mac: Mac, length: usize) -> bool {
     let word =
         |at: usize| u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
+    // RFC 1812 section 5.2.2: a router must verify the checksum.
     let total = word(14) + word(18) + word(22) + word(26) + word(30);
     let total = (total & 0xffff_ffff) + (total >> 32);
     let total = (total & 0xffff) + (total >> 16);
-    (total & 0xffff) + (total >> 16) == 0xffff
+    let sum = (total & 0xffff) + (total >> 16);
+    let packet = usize::from(u16::from_be_bytes([head[16], head[17]]));
+    let source = u32::from_be_bytes([head[26], head[27], head[28], head[29]]);
+    // Without branches of their own: all of them hold for nearly every packet.
+    (head[..6] == mac.0)
+        & (head[12..15] == [0x08, 0x00, 0x45])
+        & (sum == 0xffff)
+        & (head[22] > 1)
+        & (packet >= 20)
+        & (LINK + packet <= length)
+        & may_send_v4(source)
 }
 
 /// Whether a source address may be in a packet that is forwarded (RFC 1812 section 5.3.7).
