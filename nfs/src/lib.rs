@@ -14,6 +14,7 @@ pub mod mpls;
 pub mod netem;
 mod rate;
 mod roster;
+pub mod router;
 pub mod shaper;
 mod span;
 mod tunnel;
@@ -42,6 +43,7 @@ pub fn registry() -> Registry {
         .with::<netem::Netem>()
         .with::<shaper::Shaper>()
         .with::<conntrack::Conntrack>()
+        .with::<router::Router>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

@@ -31,7 +31,7 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack);
+contract!(mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -63,6 +63,19 @@ fn a_firewall_that_reads_one_field_keeps_the_contract() {
             );
         }
     }
+}
+
+/// Hosts of both sides are reached, so errors, echoes and questions leave; and limits of all kinds are met.
+#[test]
+fn a_router_between_two_sides_keeps_the_contract() {
+    check(
+        "router",
+        "icmp_rate = 20\ncapacity = 24\nroutes = [\"172.16.0.0/12 via 192.0.2.1 via 192.0.2.2\"]\n\
+         interfaces.lan = { mac = \"02:00:00:00:01:01\" }\n\
+         interfaces.wan = { mac = \"02:00:00:00:00:01\", mtu = 1280, \
+         addresses = [\"192.0.2.254/24\", \"2001:db8:1::254/64\"] }\n\
+         interfaces.dmz = { mac = \"02:00:00:00:00:0b\", addresses = [\"10.0.0.254/24\", \"2001:db8::254/64\"] }",
+    );
 }
 
 /// All rules but that of state: which of its flows a full table gives up depends on the order in which they came, and
