@@ -1,7 +1,7 @@
 //! Flows leave and enter as records of kind `flow`.
 
 use super::Monitor;
-use super::flow::{Flow, Seen};
+use super::flow::{Flow, MOST_COUNTED, Seen};
 use super::record::Ended;
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,15 @@ pub(super) fn parse(record: &Record) -> Result<Ended, StateError> {
     let malformed = |message: String| StateError::Malformed { kind: KIND.to_owned(), message };
     let written = Key::deserialize(&record.key).map_err(|error| malformed(error.to_string()))?;
     let value = Value::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?;
+    let counts = [
+        ("packets", value.packets),
+        ("bytes", value.bytes),
+        ("packets_back", value.packets_back),
+        ("bytes_back", value.bytes_back),
+    ];
+    if let Some((member, count)) = counts.into_iter().find(|(_, count)| *count > MOST_COUNTED) {
+        return Err(malformed(format!("{member} is {count}, more than {MOST_COUNTED}")));
+    }
     let Key { sport, dport, proto, .. } = written;
     let key = match (written.src, written.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {

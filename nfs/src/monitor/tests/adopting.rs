@@ -1,7 +1,9 @@
 //! What a new instance takes over from the one before it.
 
+use super::super::spool::Sink;
+use super::super::state::parse;
 use super::super::{COUNTERS, Config, Monitor};
-use engine::{Kind, Site, Time, WorkerSite};
+use engine::{Kind, Record, Role, Scope, Site, State, Time, WorkerSite};
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -42,6 +44,20 @@ fn told(monitors: &mut [&mut Monitor]) -> Vec<(&'static str, u64)> {
     COUNTERS.into_iter().zip(totals).filter(|(_, total)| *total > 0).collect()
 }
 
+fn a_flow() -> Record {
+    Record {
+        kind: "flow".to_owned(),
+        version: 1,
+        role: Role::Reporting,
+        scope: Scope::Flow,
+        key: json!({"src": "10.0.0.1", "sport": 1, "dst": "10.0.1.1", "dport": 2, "proto": 17}),
+        value: json!({
+            "packets": 1, "bytes": 28, "packets_back": 0, "bytes_back": 0, "tcp_flags": 0, "tcp_flags_back": 0,
+            "first": 1, "last": 1, "seq": null, "seq_back": null,
+        }),
+    }
+}
+
 #[test]
 fn flows_that_were_lost_stay_counted_once() {
     for capacity in [Config::default().capacity, 16] {
@@ -74,4 +90,24 @@ fn totals_stay_where_the_tables_get_another_shape() {
     assert_eq!((named("udp"), named("arp"), named("flows_opened")), (Some(40), Some(2), Some(20)));
     let shown = new.answer("protocols", &json!({})).expect("an answer");
     assert_eq!(shown, json!([{ "proto": 17, "packets": 40, "bytes": 40 * 28 }]));
+}
+
+#[test]
+fn records_beyond_what_can_be_counted_on_are_refused() {
+    for member in ["packets", "bytes", "packets_back", "bytes_back"] {
+        let mut most = a_flow();
+        most.value[member] = json!(1u64 << 63);
+        let mut monitor = monitor(&Config::default());
+        // Twice, as the second is joined with the first.
+        monitor.import(&[most.clone(), most.clone()]).expect("as much as there may be");
+        feed(&mut monitor, 2);
+        let mut over = a_flow();
+        over.value[member] = json!((1u64 << 63) + 1);
+        let error = monitor.import(&[over]).expect_err(member);
+        assert!(error.to_string().contains(member), "{error}");
+    }
+    let ended = parse(&a_flow()).expect("a record");
+    let mut monitor = monitor(&Config::default());
+    monitor.outlet.ended(ended.key, &ended.flow);
+    assert_eq!(monitor.outlet.lost, 0, "nobody wants it");
 }
