@@ -123,7 +123,10 @@ impl State for L2Fwd {
             return Err(StateError::Full { needed, capacity: self.table.capacity() });
         }
         for (station, place) in parsed {
-            self.table.insert(station, place);
+            // What was learned elsewhere does not move a station that has a fixed place here.
+            if place.fixed || self.table.get(station).is_none_or(|known| !known.fixed) {
+                self.table.insert(station, place);
+            }
         }
         self.retelling = Some(0);
         Ok(())
