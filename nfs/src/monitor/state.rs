@@ -151,6 +151,20 @@ impl State for Monitor {
 
     /// A flow that is known already is joined with what the record says.
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
+        for Ended { key, flow } in self.admitted(records)? {
+            self.accounts.take_in(key, &flow, &mut self.outlet);
+        }
+        Ok(())
+    }
+
+    fn admits(&self, records: &[Record]) -> Result<(), StateError> {
+        self.admitted(records).map(|_| ())
+    }
+}
+
+impl Monitor {
+    /// The flows of records for which there is room.
+    fn admitted(&self, records: &[Record]) -> Result<Vec<Ended>, StateError> {
         let parsed = records.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let new: HashSet<FlowKey> =
             parsed.iter().map(|ended| ended.key).filter(|key| self.accounts.get(key).is_none()).collect();
@@ -159,9 +173,6 @@ impl State for Monitor {
         if needed > self.plan.capacity {
             return Err(StateError::Full { needed, capacity: self.plan.capacity });
         }
-        for Ended { key, flow } in parsed {
-            self.accounts.take_in(key, &flow, &mut self.outlet);
-        }
-        Ok(())
+        Ok(parsed)
     }
 }
