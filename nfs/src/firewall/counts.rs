@@ -71,9 +71,7 @@ impl Firewall {
             }
             "top" => {
                 let Top { count } = crate::arguments(arguments)?;
-                let mut hit: Vec<usize> = (0..self.hits.len()).filter(|&rule| self.hits[rule] > 0).collect();
-                hit.sort_by_key(|&rule| std::cmp::Reverse(self.hits[rule]));
-                Ok(hit.into_iter().take(count.min(PAGE)).map(|rule| self.show(rule)).collect())
+                Ok(self.most_hit(count.min(PAGE)).into_iter().map(|rule| self.show(rule)).collect())
             }
             "reset" => {
                 self.hits.fill(0);
@@ -81,6 +79,21 @@ impl Firewall {
             }
             _ => Err(CommandError::Unknown(name.to_owned())),
         }
+    }
+
+    /// The `count` rules that matched most packets, the most first; of equals the earlier rule. There may be
+    /// a million rules, and packets wait meanwhile: only the best so far are kept in order.
+    fn most_hit(&self, count: usize) -> Vec<usize> {
+        let mut best: Vec<usize> = Vec::with_capacity(count + 1);
+        for (rule, &packets) in self.hits.iter().enumerate() {
+            let worst = best.last().map_or(0, |&rule| self.hits[rule]);
+            if packets > 0 && (best.len() < count || packets > worst) {
+                let place = best.partition_point(|&other| self.hits[other] >= packets);
+                best.insert(place, rule);
+                best.truncate(count);
+            }
+        }
+        best
     }
 
     fn show(&self, rule: usize) -> Value {
