@@ -8,8 +8,10 @@ use crate::time::Time;
 use crate::verdict::Reason;
 use dpdk::{BURST, Pool};
 
-/// How many packets an NF may emit between two settlements: enough for a burst flooded to three ports.
-pub(crate) const OUTBOX: usize = 4 * BURST;
+/// Gates are numbered by one byte.
+const MAX_GATES: usize = 1 << u8::BITS;
+/// How many packets an NF may emit between two settlements: a burst flooded to every gate that there may be.
+pub(crate) const OUTBOX: usize = BURST * MAX_GATES;
 /// How many updates and events an NF may leave per burst; more are counted and dropped.
 const NOTICES: usize = BURST;
 
@@ -89,7 +91,7 @@ impl Cx<'_> {
 
     /// Sends a held or a new packet out by a gate, behind the packets of the burst.
     ///
-    /// Only so many packets can wait to leave (four bursts); one more ends as
+    /// Only so many packets can wait to leave (a burst for each of 256 gates); one more ends as
     /// [`Reason::EMIT_OVERFLOW`].
     pub fn emit(&mut self, gate: u8, packet: Packet) {
         match packet.origin {

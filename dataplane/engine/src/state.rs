@@ -89,6 +89,13 @@ pub trait State {
 
     /// Takes records in. All of them or, with an error, none.
     fn import(&mut self, records: &[Record]) -> Result<(), StateError>;
+
+    /// Whether [`State::import`] would take the records now. Where there are several workers, all are asked before
+    /// any is given its share, so that an import that one of them has no room for changes nothing on the others. An
+    /// NF whose tables can be full says so here too.
+    fn admits(&self, _records: &[Record]) -> Result<(), StateError> {
+        Ok(())
+    }
 }
 
 /// Why records were not taken.

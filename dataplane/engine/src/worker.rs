@@ -322,8 +322,8 @@ impl Worker {
     fn tick(&mut self, graph: &mut Graph) {
         for nf in 0..graph.instances.len() {
             self.call_outside(graph, nf, |nf, cx| nf.tick(cx));
+            self.run_pending(graph, Trace::unmeasured(self.now));
         }
-        self.run_pending(graph, Trace::unmeasured(self.now));
     }
 
     /// Lets every NF give back what it holds.

@@ -75,6 +75,42 @@ fn held_packets_leave_in_their_time_and_all_of_them_at_the_end() {
 }
 
 #[test]
+fn floods_lose_no_packet_be_they_of_bursts_or_of_all_that_was_held() {
+    let input = scratch("storm.pcap");
+    let mut writer = capture::Writer::create(&input, capture::Format::PcapNano).expect("create");
+    for number in 0u64..3200 {
+        let mut frame = [0xff; 60];
+        frame[20..28].copy_from_slice(&number.to_be_bytes());
+        writer.write(1_000_000_000, frame.len() as u32, [&frame[..]]).expect("write");
+    }
+    writer.finish().expect("finish");
+    let eal = rig::eal();
+    for held in [false, true] {
+        let outputs: Vec<PathBuf> = (0..8).map(|n| scratch(&format!("storm-{held}-{n}.pcap"))).collect();
+        let mut ports = vec![port("in", Device::CaptureSource(input.clone()))];
+        for (n, output) in outputs.iter().enumerate() {
+            ports.push(port(&format!("out{n}"), Device::CaptureSink(output.clone())));
+        }
+        let mut nfs = vec![nf("flood", "flooder", "{ gates = 8 }")];
+        if held {
+            nfs.insert(0, nf("delay", "delay", "{ millis = 250 }"));
+        }
+        let mut plan = plan(1, ports, nfs);
+        plan.chains[0].to = (1..=8).collect();
+        let engine = Engine::start(&eal, plan).expect("start");
+        wait_exhausted(&engine);
+        let snapshot = engine.stop().expect("stop");
+        assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+        assert!(snapshot.packets.dropped.is_empty(), "held: {held}, {:?}", snapshot.packets);
+        let contents = |path| frames(path).into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>();
+        let expected = contents(&input);
+        for output in &outputs {
+            assert!(contents(output) == expected, "held: {held}, {}", output.display());
+        }
+    }
+}
+
+#[test]
 fn packets_keep_their_times_where_a_capture_runs_backwards() {
     let (input, output) = (scratch("backwards.pcap"), scratch("still-backwards.pcap"));
     let mut writer = capture::Writer::create(&input, capture::Format::PcapNano).expect("create");

@@ -3,7 +3,10 @@
 use super::rules::{self, Action, Format, RuleSet, RulesError};
 use engine::{ConfigError, Effects, Site, StateKind};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, SeqAccess};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use tables::classifier::{Classifier, PortRange, Rule as Term, VlanMatch};
 use wire::{Field, Fields};
 
@@ -31,13 +34,38 @@ pub struct Config {
 }
 
 /// Where rules come from.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Source {
     /// A rule file.
     File(String),
     /// Rules, one a string.
     Inline(Vec<String>),
+}
+
+/// By hand, as the derived one only says that no variant matched.
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Source, D::Error> {
+        from.deserialize_any(Either)
+    }
+}
+
+struct Either;
+
+impl<'de> de::Visitor<'de> for Either {
+    type Value = Source;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the path of a rule file, or a list of rules")
+    }
+
+    fn visit_str<E: de::Error>(self, path: &str) -> Result<Source, E> {
+        Ok(Source::File(path.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, rules: A) -> Result<Source, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(rules)).map(Source::Inline)
+    }
 }
 
 /// To allow or to deny.

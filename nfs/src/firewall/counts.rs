@@ -18,6 +18,8 @@ pub(super) const COMMANDS: &[Command] = &[
 
 const KIND: &str = "rule_hits";
 const VERSION: u32 = 1;
+/// A record may not say more, so that there is room to count on for longer than any network runs.
+const MOST_COUNTED: u64 = 1 << 63;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,6 +54,11 @@ struct Hits {
     packets: u64,
 }
 
+/// What records add to `hits` takes them to [`MOST_COUNTED`] at the most, however often they come.
+fn added(hits: u64, more: u64) -> u64 {
+    hits.max(hits.saturating_add(more).min(MOST_COUNTED))
+}
+
 impl Firewall {
     pub(super) fn answer(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
         match name {
@@ -64,9 +71,7 @@ impl Firewall {
             }
             "top" => {
                 let Top { count } = crate::arguments(arguments)?;
-                let mut hit: Vec<usize> = (0..self.hits.len()).filter(|&rule| self.hits[rule] > 0).collect();
-                hit.sort_by_key(|&rule| std::cmp::Reverse(self.hits[rule]));
-                Ok(hit.into_iter().take(count.min(PAGE)).map(|rule| self.show(rule)).collect())
+                Ok(self.most_hit(count.min(PAGE)).into_iter().map(|rule| self.show(rule)).collect())
             }
             "reset" => {
                 self.hits.fill(0);
@@ -74,6 +79,21 @@ impl Firewall {
             }
             _ => Err(CommandError::Unknown(name.to_owned())),
         }
+    }
+
+    /// The `count` rules that matched most packets, the most first; of equals the earlier rule. There may be
+    /// a million rules, and packets wait meanwhile: only the best so far are kept in order.
+    fn most_hit(&self, count: usize) -> Vec<usize> {
+        let mut best: Vec<usize> = Vec::with_capacity(count + 1);
+        for (rule, &packets) in self.hits.iter().enumerate() {
+            let worst = best.last().map_or(0, |&rule| self.hits[rule]);
+            if packets > 0 && (best.len() < count || packets > worst) {
+                let place = best.partition_point(|&other| self.hits[other] >= packets);
+                best.insert(place, rule);
+                best.truncate(count);
+            }
+        }
+        best
     }
 
     fn show(&self, rule: usize) -> Value {
@@ -101,7 +121,8 @@ impl Firewall {
         }
         let mut hits: HashMap<&str, u64> = HashMap::new();
         for (rule, &packets) in old.plan.rules.rules.iter().zip(&old.hits) {
-            *hits.entry(&rule.text).or_default() += packets;
+            let sum = hits.entry(&rule.text).or_default();
+            *sum = added(*sum, packets);
         }
         for (rule, packets) in self.plan.rules.rules.iter().zip(&mut self.hits) {
             *packets = hits.remove(rule.text.as_str()).unwrap_or(0);
@@ -116,12 +137,13 @@ impl Firewall {
         if record.version > VERSION {
             return Err(StateError::TooNew { kind: KIND.to_owned(), found: record.version, known: VERSION });
         }
-        let malformed = |error: serde_json::Error| StateError::Malformed {
-            kind: KIND.to_owned(),
-            message: error.to_string(),
-        };
-        let key = Key::deserialize(&record.key).map_err(malformed)?;
-        let Hits { packets } = Hits::deserialize(&record.value).map_err(malformed)?;
+        let malformed = |message: String| StateError::Malformed { kind: KIND.to_owned(), message };
+        let key = Key::deserialize(&record.key).map_err(|error| malformed(error.to_string()))?;
+        let Hits { packets } =
+            Hits::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?;
+        if packets > MOST_COUNTED {
+            return Err(malformed(format!("packets is {packets}, more than {MOST_COUNTED}")));
+        }
         let rules = &self.plan.rules.rules;
         let same = rules.get(key.rule).filter(|rule| rule.text == key.text).map(|_| key.rule);
         Ok(same.or_else(|| rules.iter().position(|rule| rule.text == key.text)).map(|rule| (rule, packets)))
@@ -154,7 +176,7 @@ impl State for Firewall {
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
         let parsed = records.iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
         for (rule, packets) in parsed.into_iter().flatten() {
-            self.hits[rule] = self.hits[rule].saturating_add(packets);
+            self.hits[rule] = added(self.hits[rule], packets);
         }
         Ok(())
     }

@@ -97,6 +97,53 @@ fn counters_go_along_with_the_text_of_their_rules() {
 }
 
 #[test]
+fn records_beyond_what_can_be_counted_on_are_refused() {
+    let mut firewall = firewall(&["allow tcp", "allow tcp"]);
+    firewall.hits = [1, 0].into();
+    let mut record = hits(&firewall).remove(0);
+    record.value = json!({"packets": u64::MAX});
+    let error = firewall.import(std::slice::from_ref(&record)).expect_err("more than there may be");
+    assert!(error.to_string().contains("packets is"), "{error}");
+    record.value = json!({"packets": 1u64 << 63});
+    firewall.import(&[record.clone(), record]).expect("as much as there may be");
+    assert_eq!(*firewall.hits, [1 << 63, 0], "there is room to count on");
+    firewall.hits[1] = 1 << 63;
+    let mut new = self::firewall(&["allow tcp"]);
+    new.inherit(firewall);
+    assert_eq!(*new.hits, [1 << 63]);
+}
+
+#[test]
+fn the_top_rules_are_those_of_a_sort() {
+    let rules: Vec<String> = (0..500).map(|port| format!("allow tcp to any port {port}")).collect();
+    let mut firewall = firewall(&rules.iter().map(String::as_str).collect::<Vec<_>>());
+    for (rule, hits) in (0u64..).zip(&mut firewall.hits) {
+        *hits = rule * 7919 % 101;
+    }
+    let mut sorted: Vec<usize> = (0..500).filter(|&rule| firewall.hits[rule] > 0).collect();
+    sorted.sort_by_key(|&rule| std::cmp::Reverse(firewall.hits[rule]));
+    for count in [0, 1, 10, 256] {
+        let top = firewall.answer("top", &json!({ "count": count })).expect("an answer");
+        let rules: Vec<Value> = sorted[..count].iter().map(|&rule| json!(rule)).collect();
+        let top: Vec<Value> =
+            top.as_array().expect("a list").iter().map(|shown| shown["rule"].clone()).collect();
+        assert_eq!(top, rules);
+    }
+}
+
+#[test]
+fn rules_that_are_neither_path_nor_list_are_told_what_they_should_be() {
+    for (rules, words) in [
+        (json!(5), "integer `5`, expected the path of a rule file, or a list of rules"),
+        (json!({"file": "x"}), "map, expected the path of a rule file, or a list of rules"),
+        (json!(["allow tcp", 5]), "integer `5`, expected a string"),
+    ] {
+        let error = serde_json::from_value::<Config>(json!({ "rules": rules })).expect_err(words);
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
 fn commands_show_and_reset_the_counters() {
     let mut firewall = firewall(&["allow tcp,udp", "deny ip"]);
     firewall.hits = [3, 5].into();

@@ -73,6 +73,18 @@ impl L2Fwd {
         Ok((Station::new(key.vlan, mac), Place { port, fixed, seen, told: Time::ZERO }))
     }
 
+    /// The stations of records for which there is room.
+    fn admitted(&self, records: &[Record]) -> Result<Vec<(Station, Place)>, StateError> {
+        let parsed = records.iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
+        let new: HashSet<Station> =
+            parsed.iter().map(|(station, _)| *station).filter(|s| self.table.get(*s).is_none()).collect();
+        let needed = self.table.len() + new.len();
+        if needed > self.table.capacity() {
+            return Err(StateError::Full { needed, capacity: self.table.capacity() });
+        }
+        Ok(parsed)
+    }
+
     /// Takes over what a former instance learned or was told, as far as it fits the new configuration.
     pub(super) fn inherit(&mut self, old: L2Fwd) {
         if self.plan.same_table(&old.plan) {
@@ -115,17 +127,17 @@ impl State for L2Fwd {
     }
 
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let parsed = records.iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
-        let new: HashSet<Station> =
-            parsed.iter().map(|(station, _)| *station).filter(|s| self.table.get(*s).is_none()).collect();
-        let needed = self.table.len() + new.len();
-        if needed > self.table.capacity() {
-            return Err(StateError::Full { needed, capacity: self.table.capacity() });
-        }
-        for (station, place) in parsed {
-            self.table.insert(station, place);
+        for (station, place) in self.admitted(records)? {
+            // What was learned elsewhere does not move a station that has a fixed place here.
+            if place.fixed || self.table.get(station).is_none_or(|known| !known.fixed) {
+                self.table.insert(station, place);
+            }
         }
         self.retelling = Some(0);
         Ok(())
+    }
+
+    fn admits(&self, records: &[Record]) -> Result<(), StateError> {
+        self.admitted(records).map(|_| ())
     }
 }

@@ -115,6 +115,23 @@ fn stations_leave_and_enter_as_records() {
 }
 
 #[test]
+fn a_learned_record_moves_no_station_that_has_a_fixed_place() {
+    let table = [("02:00:00:00:00:01".to_owned(), "dmz".to_owned())].into();
+    let fixed = Config { table, ..Config::default() };
+    let mut elsewhere = switch(&Config::default());
+    elsewhere.table.learn(station(1), 1, Time::from_nanos(9), None);
+    let mut here = switch(&fixed);
+    here.import(&exported(&elsewhere)).expect("records that fit");
+    assert_eq!(here.table.get(station(1)).map(|place| (place.port, place.fixed)), Some((2, true)));
+    // What an operator said elsewhere counts, also when a learned record of the same station follows.
+    let mut records = exported(&elsewhere);
+    elsewhere.answer("add", &json!({"station": "02:00:00:00:00:01", "port": "lan"})).expect("room");
+    records.splice(0..0, exported(&elsewhere));
+    here.import(&records).expect("records that fit");
+    assert_eq!(here.table.get(station(1)).map(|place| (place.port, place.fixed)), Some((0, true)));
+}
+
+#[test]
 fn records_that_do_not_fit_change_nothing() {
     let mut full = switch(&Config::default());
     for last in 1..=3 {

@@ -175,6 +175,16 @@ impl Accounts {
         self.ip_packets = 0;
     }
 
+    /// Takes over, while still fresh, the accounts of a former instance whose tables have another shape.
+    pub(super) fn succeed(&mut self, old: Accounts, sink: &mut impl Sink) {
+        (self.v4.turnover, self.v6.turnover) = (old.v4.turnover, old.v6.turnover);
+        for (key, flow) in old.all() {
+            self.take_in(key, &flow, sink);
+        }
+        (self.fragments, self.protocols) = (old.fragments, old.protocols);
+        (self.ip_packets, self.apart) = (old.ip_packets, old.apart);
+    }
+
     /// Takes in a flow from elsewhere. The key is canonical.
     pub(super) fn take_in(&mut self, key: FlowKey, flow: &Flow, sink: &mut impl Sink) {
         match key {

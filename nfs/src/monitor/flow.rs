@@ -9,6 +9,9 @@ const ACK: u8 = 0x10;
 /// [`Flow::known`] when the first sequence numbers of both directions are known.
 const ALL_KNOWN: u8 = 0b11;
 
+/// A record may not say more, so that there is room to count on for longer than any network runs.
+pub(super) const MOST_COUNTED: u64 = 1 << 63;
+
 /// What a packet adds to its flow.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Sample {
@@ -104,8 +107,8 @@ impl Flow {
         }
         self.last = self.last.max(other.last);
         for direction in 0..2 {
-            self.packets[direction] = self.packets[direction].saturating_add(other.packets[direction]);
-            self.bytes[direction] = self.bytes[direction].saturating_add(other.bytes[direction]);
+            self.packets[direction] = sum(self.packets[direction], other.packets[direction]);
+            self.bytes[direction] = sum(self.bytes[direction], other.bytes[direction]);
             self.tcp_flags[direction] |= other.tcp_flags[direction];
             if self.known & 1 << direction == 0 {
                 self.base[direction] = other.base[direction];
@@ -123,6 +126,11 @@ impl Flow {
     pub(super) fn bytes(&self) -> u64 {
         self.bytes[0].saturating_add(self.bytes[1])
     }
+}
+
+/// What records add to `counted` takes it to [`MOST_COUNTED`] at the most, however often they come.
+fn sum(counted: u64, more: u64) -> u64 {
+    counted.max(counted.saturating_add(more).min(MOST_COUNTED))
 }
 
 /// A flow as its users see it: from the side of who sent its first packet.

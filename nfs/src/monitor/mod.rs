@@ -70,6 +70,13 @@ pub struct Monitor {
 impl Monitor {
     /// Brings the counters up to date.
     fn publish(&mut self, cx: &mut Cx<'_>) {
+        for (counter, new) in self.news().into_iter().enumerate().filter(|(_, new)| *new > 0) {
+            cx.count(counter, new);
+        }
+    }
+
+    /// What each counter lacks; it counts as told.
+    fn news(&mut self) -> [u64; COUNTERS.len()] {
         let counted = COUNTED.map(|protocol| self.accounts.protocols[usize::from(protocol)].packets);
         let other = self.accounts.ip_packets - counted.iter().sum::<u64>();
         let (apart, turnover) = (self.accounts.apart, self.accounts.turnover());
@@ -90,11 +97,23 @@ impl Monitor {
             turnover.evicted,
             self.outlet.lost,
         ];
-        for (i, (now, published)) in now.into_iter().zip(&mut self.published).enumerate() {
-            if now != *published {
-                cx.count(i, now - *published);
-                *published = now;
-            }
+        let before = std::mem::replace(&mut self.published, now);
+        std::array::from_fn(|i| now[i] - before[i])
+    }
+
+    /// Takes over all accounts of a former instance. Where the tables are of another shape, flows are put into the
+    /// new ones.
+    fn inherit(&mut self, old: Monitor) {
+        self.plan.inherit(&old.plan);
+        let shape = |monitor: &Monitor| (monitor.plan.capacity, monitor.plan.idle_nanos, monitor.worker.seed);
+        let same = shape(self) == shape(&old);
+        // What the counters tell and what the accounts say go together.
+        self.published = old.published;
+        self.outlet.lost += old.outlet.lost;
+        if same {
+            (self.accounts, self.top) = (old.accounts, old.top);
+        } else {
+            self.accounts.succeed(old.accounts, &mut self.outlet);
         }
     }
 }
@@ -120,15 +139,8 @@ impl Nf for Monitor {
     }
 
     fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
-        let Ok(old) = (old as Box<dyn Any>).downcast::<Monitor>() else { return };
-        self.plan.inherit(&old.plan);
-        let shape = |monitor: &Monitor| (monitor.plan.capacity, monitor.plan.idle_nanos, monitor.worker.seed);
-        if shape(self) == shape(&old) {
-            (self.accounts, self.top, self.published) = (old.accounts, old.top, old.published);
-        } else {
-            for (key, flow) in old.accounts.all() {
-                self.accounts.take_in(key, &flow, &mut self.outlet);
-            }
+        if let Ok(old) = (old as Box<dyn Any>).downcast::<Monitor>() {
+            self.inherit(*old);
         }
     }
 

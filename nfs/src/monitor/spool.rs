@@ -26,25 +26,35 @@ pub(super) trait Sink {
 
 /// The way of one worker's ended flows to the spool.
 pub(super) struct Outlet {
-    ring: Option<rtrb::Producer<Ended>>,
-    /// Flows that found no room.
+    way: Way,
+    /// Flows that were wanted and did not get there.
     pub lost: u64,
+}
+
+/// Where an outlet leads.
+enum Way {
+    /// Nobody wants ended flows.
+    Nowhere,
+    /// They are wanted, and there is no writer to take them.
+    Blocked,
+    Open(rtrb::Producer<Ended>),
 }
 
 impl Outlet {
     /// Nobody wants them.
     pub(super) fn nowhere() -> Outlet {
-        Outlet { ring: None, lost: 0 }
+        Outlet { way: Way::Nowhere, lost: 0 }
     }
 }
 
 impl Sink for Outlet {
     fn ended(&mut self, key: FlowKey, flow: &Flow) {
-        if let Some(ring) = &mut self.ring
-            && ring.push(Ended { key, flow: *flow }).is_err()
-        {
-            self.lost += 1;
-        }
+        let arrives = match &mut self.way {
+            Way::Nowhere => return,
+            Way::Blocked => false,
+            Way::Open(ring) => ring.push(Ended { key, flow: *flow }).is_ok(),
+        };
+        self.lost += u64::from(!arrives);
     }
 }
 
@@ -54,8 +64,10 @@ pub(super) struct Spool {
     file: PathBuf,
     shared: Arc<Shared>,
     /// All writers that there were: one ends when no worker is left, another begins with the next.
-    writers: Mutex<Vec<JoinHandle<io::Result<()>>>>,
+    writers: Mutex<Vec<Writer>>,
 }
+
+type Writer = JoinHandle<io::Result<()>>;
 
 #[derive(Default)]
 struct Shared {
@@ -83,18 +95,24 @@ impl Spool {
 
     /// A way in, for one worker. The writer begins with the first.
     pub(super) fn outlet(self: &Arc<Self>) -> Outlet {
-        let (producer, consumer) = rtrb::RingBuffer::new(RING);
+        self.outlet_to(|shared, file| {
+            std::thread::Builder::new().name("ended-flows".into()).spawn(move || shared.write(&file))
+        })
+    }
+
+    /// The same with a writer from `start`, which may fail: the outlet then counts every flow as lost.
+    fn outlet_to(&self, start: impl FnOnce(Arc<Shared>, PathBuf) -> io::Result<Writer>) -> Outlet {
         let mut rings = locked(&self.shared.rings);
-        rings.open.push(consumer);
         if !rings.served {
-            let (shared, file) = (Arc::clone(&self.shared), self.file.clone());
-            let spawned =
-                std::thread::Builder::new().name("ended-flows".into()).spawn(move || shared.write(&file));
-            let Ok(writer) = spawned else { return Outlet::nowhere() };
+            let Ok(writer) = start(Arc::clone(&self.shared), self.file.clone()) else {
+                return Outlet { way: Way::Blocked, lost: 0 };
+            };
             locked(&self.writers).push(writer);
             rings.served = true;
         }
-        Outlet { ring: Some(producer), lost: 0 }
+        let (producer, consumer) = rtrb::RingBuffer::new(RING);
+        rings.open.push(consumer);
+        Outlet { way: Way::Open(producer), lost: 0 }
     }
 
     /// Nobody writes to it any more, and nobody ever did.
@@ -197,3 +215,6 @@ impl Sink for Vec<Ended> {
         self.push(Ended { key, flow: *flow });
     }
 }
+
+#[cfg(test)]
+mod tests;

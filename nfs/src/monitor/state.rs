@@ -1,7 +1,7 @@
 //! Flows leave and enter as records of kind `flow`.
 
 use super::Monitor;
-use super::flow::{Flow, Seen};
+use super::flow::{Flow, MOST_COUNTED, Seen};
 use super::record::Ended;
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,15 @@ pub(super) fn parse(record: &Record) -> Result<Ended, StateError> {
     let malformed = |message: String| StateError::Malformed { kind: KIND.to_owned(), message };
     let written = Key::deserialize(&record.key).map_err(|error| malformed(error.to_string()))?;
     let value = Value::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?;
+    let counts = [
+        ("packets", value.packets),
+        ("bytes", value.bytes),
+        ("packets_back", value.packets_back),
+        ("bytes_back", value.bytes_back),
+    ];
+    if let Some((member, count)) = counts.into_iter().find(|(_, count)| *count > MOST_COUNTED) {
+        return Err(malformed(format!("{member} is {count}, more than {MOST_COUNTED}")));
+    }
     let Key { sport, dport, proto, .. } = written;
     let key = match (written.src, written.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
@@ -142,6 +151,20 @@ impl State for Monitor {
 
     /// A flow that is known already is joined with what the record says.
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
+        for Ended { key, flow } in self.admitted(records)? {
+            self.accounts.take_in(key, &flow, &mut self.outlet);
+        }
+        Ok(())
+    }
+
+    fn admits(&self, records: &[Record]) -> Result<(), StateError> {
+        self.admitted(records).map(|_| ())
+    }
+}
+
+impl Monitor {
+    /// The flows of records for which there is room.
+    fn admitted(&self, records: &[Record]) -> Result<Vec<Ended>, StateError> {
         let parsed = records.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let new: HashSet<FlowKey> =
             parsed.iter().map(|ended| ended.key).filter(|key| self.accounts.get(key).is_none()).collect();
@@ -150,9 +173,6 @@ impl State for Monitor {
         if needed > self.plan.capacity {
             return Err(StateError::Full { needed, capacity: self.plan.capacity });
         }
-        for Ended { key, flow } in parsed {
-            self.accounts.take_in(key, &flow, &mut self.outlet);
-        }
-        Ok(())
+        Ok(parsed)
     }
 }

@@ -1,4 +1,5 @@
 mod accounting;
+mod adopting;
 mod tshark;
 
 use super::accounts::Accounts;

@@ -8,6 +8,7 @@ use crate::worker::Worker;
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 type Page = (Vec<Record>, Option<Cursor>);
 
@@ -39,7 +40,9 @@ impl Engine {
         inner.export_all(index, selector)
     }
 
-    /// Takes records in. Each worker keeps the ones that belong to it. Returns how many there were.
+    /// Takes records in, all or none. Each worker keeps the ones that belong to it. Returns how many there were.
+    /// Only where a worker's table filled with packets' state just while records were handed out, and it refuses its
+    /// own, those of the workers before it stay.
     ///
     /// # Errors
     /// No such NF, an NF that keeps no state, records that it refuses.
@@ -178,32 +181,55 @@ impl Inner {
         let tried = guarded(|| whole.state().ok_or(StateError::Unsupported)?.import(&records));
         tried.ok_or_else(|| EngineError::Poisoned(self.plan.nfs[nf].name.clone()))?.map_err(&failed)?;
         if workers == 1 {
-            return self.import_into(nf, 0, records).map(|()| count);
+            return self.import_into(nf, 0, Arc::new(records)).map(|()| count);
         }
+        let shares: Vec<_> = self.shares(nf, records).map_err(&failed)?.into_iter().map(Arc::new).collect();
+        for (worker, share) in shares.iter().enumerate() {
+            let share = Arc::clone(share);
+            self.with_instance(nf, worker, move |nf| {
+                nf.state().map_or(Err(StateError::Unsupported), |state| state.admits(&share))
+            })?
+            .map_err(&failed)?;
+        }
+        for (worker, share) in shares.into_iter().enumerate() {
+            self.import_into(nf, worker, share)?;
+        }
+        Ok(count)
+    }
+
+    /// What of some records each worker is to take in.
+    fn shares(&self, nf: usize, records: Vec<Record>) -> Result<Vec<Vec<Record>>, StateError> {
+        let workers = self.plan.cores.len();
         let (flows, shared): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| record.scope == Scope::Flow);
         // Reports are sums over the workers: one of them takes all. What later packets depend on, all have.
         let (reports, replicas): (Vec<_>, Vec<_>) =
             shared.into_iter().partition(|record| record.role == Role::Reporting);
-        self.import_into(nf, 0, reports)?;
-        for worker in 0..workers {
-            self.import_into(nf, worker, replicas.clone())?;
-        }
+        let mut shares = vec![replicas; workers];
+        shares[0].extend(reports);
         // Which worker a flow belongs to, the NF tells as it does when workers are added.
         let mut whole = self.scratch(nf);
         if let Some(state) = whole.state() {
-            state.import(&flows).map_err(&failed)?;
+            state.import(&flows)?;
         }
         let (layout, affinity) = (self.layout.clone(), self.layout.nfs[nf].affinity);
         let parts = whole.split(&|key| crate::steer::owner(&layout, affinity, key));
-        self.import_into(nf, 0, all_pages(whole.as_mut()))?;
+        shares[0].extend(all_pages(whole.as_mut()));
         for (worker, part) in parts {
-            self.with_instance(nf, worker, move |nf| nf.join(part))?;
+            let Some(share) = shares.get_mut(worker) else { continue };
+            let mut one = self.scratch(nf);
+            one.join(part);
+            share.extend(all_pages(one.as_mut()));
         }
-        Ok(count)
+        Ok(shares)
     }
 
-    fn import_into(&mut self, nf: usize, worker: usize, records: Vec<Record>) -> Result<(), EngineError> {
+    fn import_into(
+        &mut self,
+        nf: usize,
+        worker: usize,
+        records: Arc<Vec<Record>>,
+    ) -> Result<(), EngineError> {
         let imported = self.with_instance(nf, worker, move |nf| match nf.state() {
             Some(state) => state.import(&records),
             None => Err(StateError::Unsupported),

@@ -31,6 +31,7 @@ struct Place {
 }
 
 impl Pending {
+    /// For what a timer leaves, and for what one burst of that leads to.
     pub(super) fn new() -> Self {
         Pending(VecDeque::with_capacity(2 * OUTBOX))
     }
@@ -357,7 +358,8 @@ impl Worker {
         }
     }
 
-    /// Carries on with every packet that was emitted, burst by burst.
+    /// Carries on with every packet that was emitted, burst by burst. What a burst leads to goes before those that
+    /// waited behind it, so the queue does not grow by every burst in it.
     pub(super) fn run_pending(&mut self, graph: &mut Graph, trace: Trace) {
         if self.pending.0.is_empty() {
             return;
@@ -371,9 +373,13 @@ impl Worker {
             {
                 let _ = burst.push(mbuf);
             }
+            let waiting = self.pending.0.len();
             self.leave(graph, place, &mut burst, trace);
             burst.clear();
+            self.pending.0.rotate_left(waiting);
         }
+        // The next ones begin at its front again: few packets stay in little memory.
+        self.pending.0.clear();
         self.return_burst(burst);
     }
 

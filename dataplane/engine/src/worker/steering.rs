@@ -92,18 +92,23 @@ impl Worker {
     /// Sends fragments on whose first has come, or that have waited long enough.
     pub(super) fn release_fragments(&mut self, graph: &mut Graph) {
         while let Some((fragment, hash)) = graph.fragments.ready(self.now) {
+            let trace = Trace::unmeasured(fragment.since);
             self.send_on(graph, fragment, hash);
+            self.run_pending(graph, trace);
         }
     }
 
     /// Sends all fragments on: the engine is stopping.
     pub(super) fn give_up_fragments(&mut self, graph: &mut Graph) {
         while let Some(fragment) = graph.fragments.give_up() {
+            let trace = Trace::unmeasured(fragment.since);
             self.send_on(graph, fragment, None);
+            self.run_pending(graph, trace);
         }
     }
 
-    /// Sends one fragment to the worker of `hash`, or of its datagram where no hash is known.
+    /// Sends one fragment to the worker of `hash`, or of its datagram where no hash is known. What NFs emit for it is
+    /// the caller's to carry on.
     fn send_on(&mut self, graph: &mut Graph, fragment: Waiting, hash: Option<u32>) {
         let Waiting { key, mbuf, chain, stage, since } = fragment;
         let worker = graph.layout.owner(hash.unwrap_or_else(|| key.hash()));
@@ -114,7 +119,6 @@ impl Worker {
         if worker == self.index {
             let first = graph.layout.chains[chain].stages[stage].positions.start;
             self.run_stage(graph, chain, stage, first, &mut burst, trace);
-            self.run_pending(graph, trace);
         } else {
             let port = graph.layout.chains[chain].to[0];
             self.note_all(graph, chain, Next::Stage(stage as u16), &mut burst, trace);

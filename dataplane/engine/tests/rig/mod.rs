@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use engine::{
-    Affinity, Buffers, Burst, ChainPlan, CommandError, ConfigError, Cx, Device, Effects, Idle, Kind, Nf,
-    NfPlan, OnPanic, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time, WorkerSite,
+    Affinity, Buffers, Burst, ChainPlan, CommandError, ConfigError, Cx, Device, Effects, Gates, Idle, Kind,
+    Nf, NfPlan, OnPanic, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time, WorkerSite,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,13 @@ pub fn scratch(name: &str) -> PathBuf {
 }
 
 pub fn registry() -> Registry {
-    Registry::new().with::<Witness>().with::<Bomb>().with::<Delay>().with::<Doubler>().with::<Sleeper>()
+    Registry::new()
+        .with::<Flooder>()
+        .with::<Witness>()
+        .with::<Bomb>()
+        .with::<Delay>()
+        .with::<Doubler>()
+        .with::<Sleeper>()
 }
 
 /// An NF of the registry, prepared.
@@ -268,6 +274,47 @@ impl Kind for Doubler {
     }
     fn instance(_plan: &Arc<()>, _worker: &WorkerSite) -> Self {
         Doubler
+    }
+}
+
+/// Sends every packet out of all of `gates` gates.
+pub struct Flooder {
+    gates: u8,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct FlooderConfig {
+    gates: u8,
+}
+
+impl Nf for Flooder {
+    fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
+        for i in 0..burst.len() {
+            for gate in 1..self.gates {
+                if let Some(copy) = burst.copy(i) {
+                    cx.emit(gate, copy);
+                }
+            }
+        }
+    }
+}
+
+impl Kind for Flooder {
+    const NAME: &'static str = "flooder";
+    const SUMMARY: &'static str = "floods packets";
+    const GATES: Gates = Gates::Ports;
+    type Config = FlooderConfig;
+    type Plan = u8;
+
+    fn prepare(config: &FlooderConfig, _site: &Site) -> Result<u8, ConfigError> {
+        Ok(config.gates)
+    }
+    fn effects(_plan: &u8) -> Effects {
+        Effects { may_create: true, ..Effects::NONE }
+    }
+    fn instance(plan: &Arc<u8>, _worker: &WorkerSite) -> Self {
+        Flooder { gates: **plan }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is counted for which flow.
 
-use super::super::flow::{Flow, Seen};
+use super::super::flow::{Flow, MOST_COUNTED, Seen};
 use super::super::record::{Ended, decode, encode};
 use super::super::report;
 use super::super::state::{is_wanted, parse, record};
@@ -202,15 +202,18 @@ fn any_flow() -> impl Strategy<Value = Ended> {
         .prop_map(|(src, dst, sport, dport, proto)| FlowKey::V4(FlowKey4 { src, dst, sport, dport, proto }));
     let v6 = any::<(u128, u128, u16, u16, u8)>()
         .prop_map(|(src, dst, sport, dport, proto)| FlowKey::V6(FlowKey6 { src, dst, sport, dport, proto }));
-    (prop_oneof![v4, v6], any::<([u64; 2], [u64; 2], [u32; 2], [u8; 2])>(), any::<(u64, u64, bool)>(), 0u8..4)
-        .prop_map(|(key, (packets, bytes, base, tcp_flags), (first, last, reverse), known)| {
+    let counts = || [0..=MOST_COUNTED, 0..=MOST_COUNTED];
+    let counts = (counts(), counts(), any::<([u32; 2], [u8; 2])>());
+    (prop_oneof![v4, v6], counts, any::<(u64, u64, bool)>(), 0u8..4).prop_map(
+        |(key, (packets, bytes, (base, tcp_flags)), (first, last, reverse), known)| {
             let same_ends = key == key.reversed();
             let base = [0, 1].map(|i| if known & 1 << i == 0 { 0 } else { base[i] });
             let originator = if reverse && !same_ends { Direction::Reverse } else { Direction::Forward };
             let (first, last) = (Time::from_nanos(first), Time::from_nanos(last));
             let flow = Flow { packets, bytes, first, last, base, tcp_flags, known, originator };
             Ended { key: key.canonical().0, flow }
-        })
+        },
+    )
 }
 
 proptest! {
