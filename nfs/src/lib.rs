@@ -5,6 +5,7 @@ pub mod firewall;
 pub mod l2fwd;
 pub mod mac_swap;
 pub mod monitor;
+pub mod nat;
 mod roster;
 mod span;
 
@@ -21,6 +22,7 @@ pub fn registry() -> Registry {
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
         .with::<monitor::Monitor>()
+        .with::<nat::Nat>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

@@ -31,7 +31,7 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor);
+contract!(mac_swap, l2fwd, firewall, monitor, nat);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
