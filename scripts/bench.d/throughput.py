@@ -19,6 +19,7 @@ TARGETS = {
     **{f"{setting}/firewall_10": 0.52 for setting in ("pcap", "pcap_2k")},
     **{f"{setting}/firewall_1000": 0.41 for setting in ("pcap", "pcap_2k")},
     **{f"{setting}/monitor": 0.45 for setting in ("pcap", "pcap_2k")},
+    **{f"{setting}/nat": 0.50 for setting in ("pcap", "pcap_2k")},
 }
 
 # Bytes of packet data in a buffer, of both programs. Without hugepages DPDK's own pools let no buffer cross a page: of
@@ -30,6 +31,7 @@ BUFFER, HEADROOM = 4096, 128
 NFS = {
     "swap": ['kind = "mac_swap"'],
     "watch": ['kind = "monitor"'],
+    "nat": ['kind = "nat"', 'inside = ["10.0.0.0/8"]', 'pool = ["203.0.113.1"]'],
     **{f"edge_{n}": ['kind = "firewall"', f'rules = "rules-{n}"'] for n in (10, 1000, 10000)},
 }
 # What braid does, by the NFs of its chain.
@@ -40,6 +42,7 @@ PATHS = {
     "firewall_1000": ["edge_1000"],
     "firewall_10000": ["edge_10000"],
     "monitor": ["watch"],
+    "nat": ["nat"],
     "firewall_10+monitor+mac_swap": ["edge_10", "watch", "swap"],
 }
 
@@ -83,7 +86,7 @@ class Setting:
 CAPTURE = ["net_pcap0,rx_pcap=flows.pcap,infinite_rx=1", "net_null1,no-rx=1"]
 CAPTURE_TITLE = f"net_pcap, {traffic.FLOWS} UDP flows of {traffic.FRAME} B, to net_null; the chain matches ip"
 NULLS = ["net_null0", "net_null1"]
-AIMED_AT = ["mac_swap", "firewall_10", "firewall_1000", "monitor"]
+AIMED_AT = ["mac_swap", "firewall_10", "firewall_1000", "monitor", "nat"]
 SETTINGS = {
     "pcap": Setting(CAPTURE_TITLE, CAPTURE, list(PATHS), both_ways=False, match="ip", others=("io", "mac")),
     "null": Setting("net_null both ways, 64 B", NULLS, ["forward", "mac_swap"]),
