@@ -83,14 +83,17 @@ fn visit(
     let mut client =
         network.on(from, || TcpStream::connect_timeout(&to.into(), Duration::from_secs(2))).ok()?;
     let (mut server, seen) = listener.accept().expect("a connection");
-    for (sender, receiver) in [(&mut client, &mut server)] {
-        for (sender, receiver) in [(&mut *sender, &mut *receiver), (receiver, sender)] {
-            receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
-            sender.write_all(&[7; 3000]).expect("to send");
-            receiver.read_exact(&mut [0; 3000]).expect("all of it");
-        }
-    }
+    exchange(&mut client, &mut server);
+    exchange(&mut server, &mut client);
     Some(seen.ip())
+}
+
+fn exchange(sender: &mut TcpStream, receiver: &mut TcpStream) {
+    receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    sender.write_all(&[7; 3000]).expect("to send");
+    let mut bytes = [0; 3000];
+    receiver.read_exact(&mut bytes).expect("all of it");
+    assert_eq!(bytes, [7; 3000]);
 }
 
 /// Whether a UDP socket inside is told by ICMP that nobody listens outside.
