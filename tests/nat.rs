@@ -131,10 +131,12 @@ fn translate_by_nftables(network: &Network) -> bool {
     run("ip", &["addr", "add", "203.0.113.1/32", "dev", "lo"]);
     network.tell('b', "ip", &["route", "add", "203.0.113.0/24", "dev", "eth0"]);
     let rules = "table ip nat { \
-        chain post { type nat hook postrouting priority 100; oifname \"to-b\" ip saddr 10.9.0.1 snat to 203.0.113.1; } \
-        chain pre { type nat hook prerouting priority -100; ip daddr 203.0.113.1 tcp dport 8080 dnat to 10.9.0.1:80; } }";
-    let done = Command::new("nft").arg(rules).output();
-    done.is_ok_and(|output| output.status.success())
+        chain post { type nat hook postrouting priority 100; oifname \"to-b\" ip saddr 10.9.0.1 snat to 203.0.113.1; }; \
+        chain pre { type nat hook prerouting priority -100; ip daddr 203.0.113.1 tcp dport 8080 dnat to 10.9.0.1:80; }; }";
+    let Ok(output) = Command::new("nft").arg(rules).output() else { return false };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("syntax"), "{said}");
+    output.status.success()
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl State {
 
     /// Both ends have sent, and if one began with a SYN, so did the other.
     pub(super) fn is_established(self) -> bool {
-        let synced = self.0 & SYNCED * BOTH;
+        let synced = self.0 & (SYNCED * BOTH);
         self.has(SEEN * BOTH) && (synced == 0 || synced == SYNCED * BOTH)
     }
 
@@ -71,7 +71,7 @@ impl State {
 
     /// Open and far from closing: only packets with flags of [`CHANGING`] change it.
     pub(super) fn is_settled(self) -> bool {
-        self.is_open() && self.0 & FINISHED * BOTH == 0
+        self.is_open() && self.0 & (FINISHED * BOTH) == 0
     }
 
     /// As a number, for a record.

@@ -7,7 +7,7 @@ use wire::{FlowKey4, UsualIpv4};
 
 /// Source, destination, ports and protocol of an IPv4 packet, in words of four bytes. The identifier of an ICMP query
 /// stands in for both ports.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tuple {
     pub src: u32,
     pub dst: u32,
@@ -23,11 +23,18 @@ impl Tuple {
         Tuple { src, dst, sport, dport, protocol: packet.protocol().into() }
     }
 
+    /// All of it in two words, which are quicker to compare and to hash than the fields.
     #[inline(always)]
-    pub(super) fn hash_with(&self, seed: u64) -> u32 {
+    fn words(&self) -> (u64, u64) {
         let addresses = u64::from(self.src) << 32 | u64::from(self.dst);
         let ports = u64::from(self.sport) << 16 | u64::from(self.dport);
-        narrow(wire::flow::mix(addresses, ports << 8 | u64::from(self.protocol), seed))
+        (addresses, ports << 32 | u64::from(self.protocol))
+    }
+
+    #[inline(always)]
+    pub(super) fn hash_with(&self, seed: u64) -> u32 {
+        let (addresses, rest) = self.words();
+        narrow(wire::flow::mix(addresses, rest, seed))
     }
 
     pub(super) fn reversed(self) -> Tuple {
@@ -64,6 +71,15 @@ impl Tuple {
         tuple
     }
 }
+
+impl PartialEq for Tuple {
+    #[inline(always)]
+    fn eq(&self, other: &Tuple) -> bool {
+        self.words() == other.words()
+    }
+}
+
+impl Eq for Tuple {}
 
 impl From<FlowKey4> for Tuple {
     fn from(key: FlowKey4) -> Tuple {

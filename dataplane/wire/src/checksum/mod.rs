@@ -148,7 +148,10 @@ impl Delta {
     /// The checksum after the change.
     #[inline(always)]
     pub fn update(self, checksum: u16) -> u16 {
-        updated(checksum, self.0.into())
+        // Of two words one carry comes, and none after it.
+        let sum = u32::from(!checksum) + u32::from(self.0);
+        let updated = !((sum + (sum >> 16)) as u16);
+        if updated == 0xffff { 0 } else { updated }
     }
 
     /// [`update`](Self::update) for UDP: no checksum (0) stays none.

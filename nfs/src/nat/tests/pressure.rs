@@ -72,11 +72,11 @@ fn a_host_may_have_another_address_where_its_own_has_no_ports() {
     let pool = "pool = [\"203.0.113.0/30\"]\nports = \"2000-2001\"";
     let count = |pooling: &str| {
         let mut nat = Bench::new(&format!("{pool}\npooling = \"{pooling}\""));
-        let mut open = |port| {
+        let open = |port| {
             let sent = nat.udp((HOST, port), (WEB, 53)).ok()?;
             nat.udp((WEB, 53), source(sent)).ok()
         };
-        (1000..1020).filter_map(|port| open(port)).count()
+        (1000..1020).filter_map(open).count()
     };
     assert_eq!((count("paired"), count("arbitrary")), (2, 8));
 }
