@@ -115,7 +115,7 @@ fn capacity() -> usize {
 
 /// Addresses of a pool up to this: 24 KiB of memory each.
 const MOST_ADDRESSES: usize = 4096;
-/// Sessions up to this: 4 million take about 1 GB.
+/// Sessions up to this: 4 million take about 2 GB.
 const MOST_SESSIONS: usize = 1 << 22;
 
 /// A configuration that was checked.
