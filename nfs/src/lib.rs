@@ -11,6 +11,7 @@ pub mod lb;
 pub mod mac_swap;
 pub mod monitor;
 pub mod mpls;
+pub mod nat;
 pub mod netem;
 mod rate;
 mod roster;
@@ -44,6 +45,7 @@ pub fn registry() -> Registry {
         .with::<shaper::Shaper>()
         .with::<conntrack::Conntrack>()
         .with::<router::Router>()
+        .with::<nat::Nat>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

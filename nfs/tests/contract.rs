@@ -31,7 +31,9 @@ macro_rules! contract {
     )*};
 }
 
-contract!(mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router);
+contract!(
+    mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat
+);
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -297,4 +299,19 @@ fn a_shaper_with_a_backlog_keeps_the_contract() {
 #[test]
 fn a_tracker_that_passes_everything_keeps_the_contract() {
     check("conntrack", "invalid = \"pass\"\ntracking.pick_up = false\ntracking.liberal = true");
+}
+
+#[test]
+fn a_translator_keeps_the_contract_however_it_is_configured() {
+    for config in [
+        "pool = [\"203.0.113.0/29\"]\nfiltering = \"endpoint_independent\"\nuntranslated = \"pass\"",
+        "pool = [\"203.0.113.0/29\"]\nfiltering = \"address_and_port_dependent\"\npooling = \"arbitrary\"",
+        "one_to_one = { \"203.0.113.7\" = \"10.0.0.7\", \"203.0.113.8\" = \"10.0.0.8\" }",
+        // What the other side of the traffic sends goes to outside addresses.
+        "inside = [\"192.0.2.0/24\"]\npool = [\"203.0.113.1\"]\none_to_one = { \"10.0.0.7\" = \"192.0.2.7\" }",
+        "inside = [\"192.0.2.0/24\"]\nforward = { \"tcp 10.0.0.7:80\" = \"192.0.2.7:80\" }\npool = [\"10.0.0.0/27\"]",
+    ] {
+        let inside = if config.starts_with("inside") { "" } else { "inside = [\"10.0.0.0/8\"]\n" };
+        check("nat", &format!("{inside}{config}"));
+    }
 }

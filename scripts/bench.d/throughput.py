@@ -15,7 +15,7 @@ from programs import CORES, FOLDER, WORKER, Hugepages, run_braid, run_testpmd, s
 
 UNIT = "testpmd macswap"
 # The ratio to the unit that is aimed at.
-AIMS = {"mac_swap": 0.95, "firewall_10": 0.52, "firewall_1000": 0.41, "monitor": 0.45}
+AIMS = {"mac_swap": 0.95, "firewall_10": 0.52, "firewall_1000": 0.41, "monitor": 0.45, "nat": 0.50}
 TARGETS = {f"{setting}/{work}": aim for setting in ("pcap", "pcap_4k", "pcap_2k") for work, aim in AIMS.items()}
 TARGETS |= {f"{setting}/mac_swap": AIMS["mac_swap"] for setting in ("null", "null_4k", "null_2k")}
 
@@ -29,6 +29,7 @@ BUFFER, HEADROOM = 4096, 128
 NFS = {
     "swap": ['kind = "mac_swap"'],
     "watch": ['kind = "monitor"'],
+    "nat": ['kind = "nat"', 'inside = ["10.0.0.0/8"]', 'pool = ["203.0.113.1"]'],
     **{f"edge_{n}": ['kind = "firewall"', f'rules = "rules-{n}"'] for n in (10, 1000, 10000)},
 }
 # What braid does, by the NFs of its chain.
@@ -39,6 +40,7 @@ PATHS = {
     "firewall_1000": ["edge_1000"],
     "firewall_10000": ["edge_10000"],
     "monitor": ["watch"],
+    "nat": ["nat"],
     "firewall_10+monitor+mac_swap": ["edge_10", "watch", "swap"],
 }
 

@@ -8,6 +8,7 @@ use crate::report::{Breach, Rule};
 use crate::show;
 use crate::trial::{Bench, Manner, Outcome, Trial};
 use engine::{Prepared, Record};
+use wire::protocol::ether_type;
 use wire::{Field, Fields, Headers};
 
 /// The fields below the network layer. An NF that declares none above them does not depend on the packet
@@ -77,7 +78,7 @@ fn differs(
 fn perturb(frame: &mut Frame, declared: Fields, vary: Fields, random: &mut Random) {
     let linked = LINK.includes(declared);
     let headers = wire::parse(&frame.bytes);
-    let shape = Shape::of(&headers, linked);
+    let shape = Shape::of(&headers, &frame.bytes, linked);
     let mut keep = vec![0; frame.bytes.len()];
     wire::fields::mask(&headers, &frame.bytes, declared, &mut keep);
     let mut mask = vec![0; frame.bytes.len()];
@@ -90,7 +91,7 @@ fn perturb(frame: &mut Frame, declared: Fields, vary: Fields, random: &mut Rando
             let bits = mask & !keep;
             *byte = (*byte & !bits) | (random.byte() & bits);
         }
-        if Shape::of(&wire::parse(&frame.bytes), linked) != shape {
+        if Shape::of(&wire::parse(&frame.bytes), &frame.bytes, linked) != shape {
             frame.bytes = before;
         }
     }
@@ -108,15 +109,19 @@ enum Shape {
     /// Of an NF that looks at the link layer only.
     Link(u8),
     /// Of all others.
-    Whole([Option<usize>; 5], [bool; 6], Option<wire::Malformed>),
+    Whole([Option<usize>; 6], [bool; 6], Option<wire::Malformed>),
 }
 
 impl Shape {
-    fn of(headers: &Headers, linked: bool) -> Shape {
+    fn of(headers: &Headers, frame: &[u8], linked: bool) -> Shape {
         if linked {
             return Shape::Link(headers.vlan_count());
         }
+        // The end of a label stack is a bit in it.
+        let is_mpls = matches!(headers.ether_type(), ether_type::MPLS | ether_type::MPLS_UPSTREAM);
+        let stack = frame.get(headers.l3_offset()..).filter(|_| is_mpls).and_then(wire::mpls::stack_len);
         let offsets = [
+            stack,
             Some(headers.l3_offset()),
             Some(usize::from(headers.vlan_count())),
             Some(headers.ip_header_len()),

@@ -204,6 +204,13 @@ impl<K: Eq, V> FlowTable<K, V> {
         slot.content.as_ref().map(|(key, value)| (key, value))
     }
 
+    /// The deadline last given to an entry; the end of time without one, `None` when the entry is gone. A table
+    /// without [`expiring`](Self::expiring) keeps it for its owner, who may put the time of the last use there.
+    pub fn deadline(&self, id: EntryId) -> Option<u64> {
+        let slot = self.slots.get(id.index()).filter(|slot| slot.generation == id.generation)?;
+        slot.content.as_ref().map(|_| slot.deadline)
+    }
+
     /// The value of an entry, to change; `None` when it is gone. Counts as a touch for [`Eviction::Oldest`].
     pub fn value_mut(&mut self, id: EntryId) -> Option<&mut V> {
         let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;

@@ -2,18 +2,18 @@
 use std::num::NonZeroU32;
 
 /// It begins with a cache line, and the fields that a look-up reads come first, so that a key of up to 40 bytes shares
-/// that line.
+/// that line. With a key and a value of 36 bytes together, in words of four, all of it is one line.
 #[repr(C, align(64))]
 pub(super) struct Slot<K, V> {
     pub(super) generation: NonZeroU32,
     pub(super) hash: u32,
     pub(super) content: Option<(K, V)>,
+    /// Since the clock hand came by.
+    pub(super) touched: bool,
     /// When the entry expires, in nanoseconds.
     pub(super) deadline: u64,
     /// What the timer is armed for, at or before `deadline`; the end of time when it is not.
     pub(super) armed: u64,
-    /// Since the clock hand came by.
-    pub(super) touched: bool,
 }
 
 impl<K: Eq, V> Slot<K, V> {
@@ -22,9 +22,9 @@ impl<K: Eq, V> Slot<K, V> {
             generation: NonZeroU32::MIN,
             hash: 0,
             content: None,
+            touched: false,
             deadline: u64::MAX,
             armed: u64::MAX,
-            touched: false,
         }
     }
 

@@ -268,3 +268,20 @@ proptest! {
         prop_assert_eq!(seen, stays);
     }
 }
+
+#[test]
+fn the_deadline_last_given_can_be_read_back() {
+    let mut table: FlowTable<u32, u32> = FlowTable::with_capacity(4, 0);
+    let id = table.insert(7, 7, 1).expect("room").id;
+    assert_eq!(table.deadline(id), Some(u64::MAX));
+    table.touch(id, 99);
+    assert_eq!(table.deadline(id), Some(99));
+    table.remove_entry(id);
+    assert_eq!(table.deadline(id), None);
+}
+
+#[test]
+fn an_entry_of_36_bytes_is_one_cache_line() {
+    let table: FlowTable<[u32; 4], ([u32; 4], std::num::NonZeroU32)> = FlowTable::with_capacity(6000, 0);
+    assert_eq!(table.bytes_per_entry(), 64 + size_of::<u32>() + 11);
+}

@@ -124,6 +124,43 @@ fn updated(checksum: u16, removed_and_added: u64) -> u16 {
     if updated == 0xffff { 0 } else { updated }
 }
 
+/// A change of words that is made again and again, as address translation does: its effect on any checksum over
+/// them, computed once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delta(u16);
+
+impl Delta {
+    /// No change.
+    pub const NONE: Delta = Delta(0);
+
+    /// This change, and that of a word from `old` to `new`.
+    #[must_use]
+    pub fn u16(self, old: u16, new: u16) -> Delta {
+        if old == new { self } else { Delta(fold(u64::from(self.0) + u64::from(!old) + u64::from(new))) }
+    }
+
+    /// This change, and that of an aligned pair of words.
+    #[must_use]
+    pub fn u32(self, old: u32, new: u32) -> Delta {
+        self.u16((old >> 16) as u16, (new >> 16) as u16).u16(old as u16, new as u16)
+    }
+
+    /// The checksum after the change.
+    #[inline(always)]
+    pub fn update(self, checksum: u16) -> u16 {
+        // Of two words one carry comes, and none after it.
+        let sum = u32::from(!checksum) + u32::from(self.0);
+        let updated = !((sum + (sum >> 16)) as u16);
+        if updated == 0xffff { 0 } else { updated }
+    }
+
+    /// [`update`](Self::update) for UDP: no checksum (0) stays none.
+    #[inline(always)]
+    pub fn update_udp(self, checksum: u16) -> u16 {
+        if checksum == 0 { 0 } else { for_udp(self.update(checksum)) }
+    }
+}
+
 #[inline(always)]
 fn words_of_u32(value: u32) -> u64 {
     u64::from(value >> 16) + u64::from(value & 0xffff)

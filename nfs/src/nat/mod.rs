@@ -1,0 +1,293 @@
+//! Network address translation for IPv4 (NAT44): many inside hosts behind a pool of outside addresses, one-to-one
+//! addresses, forwarded ports.
+
+mod commands;
+mod config;
+mod errors;
+mod fragments;
+mod mappings;
+mod ports;
+mod reasons;
+mod sessions;
+mod state;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod translator;
+mod tuple;
+
+pub use config::{Config, Filtering, Plan, Pooling, Timeouts, Untranslated};
+
+use engine::{
+    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Site, State,
+    StateKind, Time, WorkerSite,
+};
+use reasons::*;
+use serde_json::Value;
+use sessions::Outline;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tables::flow_table::Hint;
+use translator::{Fate, Translator, Turnover};
+use tuple::Tuple;
+use wire::protocol::ether_type;
+use wire::{Field, Fields, FlowKey};
+
+/// Timers handled per tick.
+const PER_TICK: usize = 256;
+/// Exhaustion is told of at most this often.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The NF, on one worker.
+pub struct Nat {
+    worker: WorkerSite,
+    translator: Translator,
+    /// What of the turnover the counters tell already.
+    published: Turnover,
+    /// When exhaustion of ports and of sessions was told of last.
+    told: [Time; 2],
+    /// The packets of the burst in hand.
+    tuples: [Tuple; BURST],
+    hashes: [u32; BURST],
+}
+
+impl Nat {
+    /// Rewrites the packets of sessions that nothing is to be decided about; returns the others, one bit each.
+    #[inline(always)]
+    fn quick(&mut self, burst: &mut Burst, now: Time) -> u32 {
+        let Nat { tuples, hashes, translator: Translator { sessions, .. }, .. } = self;
+        let (mut quick, mut all) = (0u32, 0u32);
+        for (i, (headers, frame)) in burst.parsed().enumerate().take(BURST) {
+            all |= 1 << i;
+            let Some(packet) = headers.usual_ipv4(frame) else { continue };
+            let tuple = Tuple::of_usual(packet);
+            let hash = sessions.hash(&tuple);
+            sessions.prefetch(hash);
+            (tuples[i], hashes[i]) = (tuple, hash);
+            quick |= u32::from(packet.tcp_flags() & tcp::CHANGING == 0) << i;
+        }
+        let mut left = all;
+        if quick == 0 {
+            return left;
+        }
+        let mut hints = [Hint::default(); BURST];
+        for (i, (hint, &hash)) in hints.iter_mut().zip(&*hashes).enumerate().take(burst.len()) {
+            if quick >> i & 1 == 1 {
+                *hint = sessions.hint(hash);
+            }
+        }
+        burst.for_each_mut(|i, bytes| {
+            let i = i % BURST;
+            if quick >> i & 1 == 0 {
+                return;
+            }
+            if let Some(entry) = sessions.touch_hinted(hints[i], &tuples[i], hashes[i], now)
+                && entry.link.is_settled()
+            {
+                entry.rewrite.apply_usual(bytes);
+                left &= !(1 << i);
+            }
+        });
+        left
+    }
+
+    /// A packet about which something is to be decided.
+    #[cold]
+    fn decide(&mut self, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) {
+        let headers = burst.headers(i);
+        let is_ipv4 = headers.is_ipv4() || headers.ether_type() == ether_type::IPV4;
+        if !is_ipv4 {
+            return cx.count(PASSED, 1);
+        }
+        if let Some(malformed) = headers.malformed() {
+            return burst.drop(i, of_malformed(malformed));
+        }
+        let fate = self.translator.judge(&headers, burst.bytes(i), cx.now());
+        match fate {
+            Fate::Pass => return cx.count(PASSED, 1),
+            Fate::Drop(reason) => return burst.drop(i, reason),
+            Fate::Error { .. } if !errors::is_sound(&headers, burst.segments(i), burst.bytes(i)) => {
+                return burst.drop(i, ICMP_BAD_CHECKSUM);
+            }
+            Fate::Error { .. } => cx.count(ICMP_ERRORS, 1),
+            Fate::Whole(_) | Fate::Addresses(_) => {}
+        }
+        if let Some(bytes) = burst.bytes_mut(i) {
+            fate.apply(&headers, bytes);
+        }
+    }
+
+    /// Brings the counters up to date, and tells of exhaustion.
+    fn publish(&mut self, cx: &mut Cx<'_>) {
+        let (now, before) = (self.translator.turnover, self.published);
+        if now == before {
+            return;
+        }
+        for (counter, n) in [
+            (OPENED, now.opened - before.opened),
+            (EXPIRED, now.expired - before.expired),
+            (EVICTED, now.evicted - before.evicted),
+            (MAPPED, now.mapped - before.mapped),
+        ] {
+            cx.count(counter, n);
+        }
+        let known = [self.translator.mappings.len(), self.translator.sessions.len()];
+        let short = [
+            ("ports_exhausted", now.no_port > before.no_port),
+            ("sessions_exhausted", now.no_place > before.no_place),
+        ];
+        for (((name, is_short), told), known) in short.into_iter().zip(&mut self.told).zip(known) {
+            if is_short && (*told == Time::ZERO || cx.now().since(*told) >= PAUSE) {
+                *told = cx.now();
+                cx.event(name, known as u64);
+            }
+        }
+        self.published = now;
+    }
+}
+
+impl Nf for Nat {
+    fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
+        let mut left = self.quick(burst, cx.now());
+        if left == 0 {
+            return;
+        }
+        while left != 0 {
+            let i = left.trailing_zeros() as usize;
+            left &= left - 1;
+            self.decide(burst, i, cx);
+        }
+        self.publish(cx);
+    }
+
+    fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.translator.expire(cx.now(), PER_TICK);
+        self.publish(cx);
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
+        let Ok(old) = (old as Box<dyn Any>).downcast::<Nat>() else { return };
+        if self.worker.seed == old.worker.seed && self.translator.plan.config == old.translator.plan.config {
+            let plan = Arc::clone(&self.translator.plan);
+            (self.translator, self.published) = (old.translator, old.published);
+            self.translator.plan = plan;
+            return;
+        }
+        for outline in old.translator.sessions.all() {
+            // What the new configuration has no place for ends.
+            let _ = self.translator.take_in(&outline);
+        }
+        for (datagram, first) in old.translator.fragments.all() {
+            self.translator.fragments.learn(datagram, first);
+        }
+    }
+
+    fn split(&mut self, owner: &dyn Fn(&FlowKey) -> usize) -> Vec<(usize, Part)> {
+        let mut parts: BTreeMap<usize, Vec<Outline>> = BTreeMap::new();
+        for index in 0..self.translator.plan.config.capacity as u32 {
+            let Some(outline) = self.translator.sessions.outline(index) else { continue };
+            let worker = owner(&FlowKey::V4(outline.key.into()));
+            if worker != self.worker.index {
+                self.translator.end(index);
+                parts.entry(worker).or_default().push(outline);
+            }
+        }
+        parts.into_iter().map(|(worker, sessions)| (worker, Box::new(sessions) as Part)).collect()
+    }
+
+    fn join(&mut self, part: Part) {
+        if let Ok(mut sessions) = part.downcast::<Vec<Outline>>() {
+            sessions.sort_by_key(|outline| outline.since);
+            for outline in *sessions {
+                // An endpoint that was given out here meanwhile cannot be had twice.
+                let _ = self.translator.take_in(&outline);
+            }
+        }
+    }
+
+    fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
+        self.answer(name, arguments)
+    }
+}
+
+impl Kind for Nat {
+    const NAME: &'static str = "nat";
+    const SUMMARY: &'static str =
+        "translates IPv4 addresses and ports: a pool for inside hosts, one-to-one addresses, forwarded ports";
+    const DROPS: &'static [&'static str] = &REASONS;
+    const COUNTERS: &'static [&'static str] = &COUNTERS;
+    const COMMANDS: &'static [Command] = commands::COMMANDS;
+    const EXAMPLE: &'static str = "inside = [\"10.0.0.0/8\"]\npool = [\"203.0.113.1\"]\n";
+
+    type Config = Config;
+    type Plan = Plan;
+
+    fn prepare(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
+        Plan::new(config, site)
+    }
+
+    fn effects(_plan: &Plan) -> Effects {
+        Effects {
+            reads: READS,
+            writes: WRITES,
+            may_drop: true,
+            state: StateKind::Learns,
+            // The two directions of a session have no end in common that steering could go by.
+            affinity: Affinity::One,
+            ..Effects::NONE
+        }
+    }
+
+    fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
+        Nat {
+            worker: *worker,
+            translator: Translator::new(plan, worker.seed),
+            published: Turnover::default(),
+            told: [Time::ZERO; 2],
+            tuples: [Tuple::default(); BURST],
+            hashes: [0; BURST],
+        }
+    }
+}
+
+/// What sessions are known by, and what decides whether a packet is well-formed; of ICMP errors, the packet inside.
+const READS: Fields = Fields::of(&[
+    Field::EtherType,
+    Field::Vlan,
+    Field::IpVersion,
+    Field::IpSrc,
+    Field::IpDst,
+    Field::IpId,
+    Field::IpFragment,
+    Field::IpProto,
+    Field::IpLength,
+    Field::IpChecksum,
+    Field::IpOptions,
+    Field::Sport,
+    Field::Dport,
+    Field::L4Length,
+    Field::L4Checksum,
+    Field::TcpFlags,
+    Field::TcpOptions,
+    Field::IcmpType,
+    Field::IcmpRest,
+    Field::Payload,
+    Field::Length,
+]);
+
+const WRITES: Fields = Fields::of(&[
+    Field::IpSrc,
+    Field::IpDst,
+    Field::IpChecksum,
+    Field::Sport,
+    Field::Dport,
+    Field::L4Checksum,
+    Field::IcmpRest,
+    Field::Payload,
+]);
