@@ -30,7 +30,7 @@ struct Page {
 }
 
 impl Tracker {
-    /// Answers one of [`COMMANDS`].
+    /// Answers one of the commands of the NF.
     ///
     /// # Errors
     /// An unknown command, or arguments that do not fit.
