@@ -214,6 +214,8 @@ fn completed(text: &str) -> String {
     let mut whole = text.to_owned();
     if !whole.contains("[[chain]]") {
         let names = text.lines().filter_map(|line| line.strip_prefix("[nf.")?.strip_suffix(']'));
+        // `[nf.edge.encap]` is a table of the NF `edge`.
+        let names = names.filter(|name| !name.contains('.'));
         let path: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
         let path = path.join(", ");
         write!(whole, "\n[[chain]]\nname = \"all\"\nfrom = \"lan\"\npath = [{path}]\nto = \"wan\"\n")

@@ -243,7 +243,7 @@ fn pings_traceroutes_and_connections_go_through_and_routes_change_meanwhile() {
     if output("iperf3", &["--version"]).status.success() {
         let space = hosts.space("b");
         let mut server = Command::new("ip")
-            .args(["netns", "exec", &space, "iperf3", "-s", "-1"])
+            .args(["netns", "exec", &space, "iperf3", "-s"])
             .stdout(std::process::Stdio::null())
             .spawn()
             .expect("iperf3");

@@ -13,12 +13,18 @@ pub fn mix(a: u64, b: u64, seed: u64) -> u64 {
     fold(fold(a ^ K0 ^ seed, b ^ K1) ^ seed, K1)
 }
 
-/// High and low half of the product, XORed, and both factors: without them a factor that somebody chooses to be zero
-/// would make the other one not count.
+/// High and low half of the product, XORed.
 #[inline(always)]
 pub(super) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64 ^ a ^ b
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// [`fold`] with both factors XORed in: without them a factor that somebody chooses to be zero would make the other one
+/// not count.
+#[inline(always)]
+pub(super) fn fold_protected(a: u64, b: u64) -> u64 {
+    fold(a, b) ^ a ^ b
 }
 
 /// Both halves of a 64-bit hash in 32 bits.

@@ -231,7 +231,6 @@ fn no_address_makes_the_rest_of_a_key_not_count() {
         });
         let keys: Vec<FlowKey6> = keys.collect();
         let hashes: HashSet<u32> = keys.iter().map(|key| key.hash_with(seed)).collect();
-        let symmetric: HashSet<u32> = keys.iter().map(FlowKey6::symmetric_hash).collect();
-        assert!(hashes.len() > 990 && symmetric.len() > 990, "{} {}", hashes.len(), symmetric.len());
+        assert!(hashes.len() > 990, "{}", hashes.len());
     }
 }
