@@ -24,6 +24,8 @@ pub struct Burst {
     bytes: Option<u64>,
     /// All packets are IPv4, as they were received. If not set nothing is known.
     pub(crate) ipv4: bool,
+    /// The plan's number of the port by which all packets came in. If not set nothing is known.
+    ingress: Option<u16>,
     /// The identifier of the chain in which the packets are.
     pub(crate) chain: u32,
     /// DPDK's port numbers, translated to those of the plan.
@@ -50,6 +52,7 @@ impl Burst {
             exceptions: 0,
             bytes: None,
             ipv4: false,
+            ingress: None,
             chain: 0,
             ports: Arc::new([0; 256]),
         }
@@ -102,6 +105,15 @@ impl Burst {
                 write(i, bytes);
             }
         }
+    }
+
+    /// [`Burst::bytes`] and [`Burst::packet_len`] of all packets, in order of their index.
+    #[inline(always)]
+    pub fn frames(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        self.mbufs.slots().iter().map(|slot| match slot {
+            Some(mbuf) => (mbuf.data(), mbuf.len()),
+            None => (&[][..], 0),
+        })
     }
 
     /// Length of the whole packet in bytes, all segments.
@@ -173,6 +185,13 @@ impl Burst {
             plan if plan & PLAN_PORT != 0 => plan & !PLAN_PORT,
             device => self.ports.get(usize::from(device)).copied().unwrap_or(0),
         }
+    }
+
+    /// [`Burst::ingress`] of all packets together, where it is known to be the same: of packets that came from a device
+    /// at once, and have stayed together.
+    #[inline]
+    pub fn common_ingress(&self) -> Option<u16> {
+        self.ingress
     }
 
     /// The verdict so far.
@@ -267,13 +286,14 @@ impl Burst {
         self.begin();
         let Received { packets, bytes, ipv4 } = queue.receive_noting(&mut self.mbufs, look);
         (self.bytes, self.ipv4) = (Some(bytes), ipv4);
+        self.ingress = self.ports.get(usize::from(queue.port())).copied();
         packets
     }
 
     /// Adds a packet; gives it back when the burst is full.
     pub(crate) fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
         let i = self.mbufs.len();
-        (self.bytes, self.ipv4) = (None, false);
+        (self.bytes, self.ipv4, self.ingress) = (None, false, None);
         self.mbufs.push(mbuf)?;
         self.reparse(i);
         Ok(())
@@ -284,7 +304,7 @@ impl Burst {
     pub(crate) fn begin(&mut self) {
         self.parsed = 0;
         self.exceptions = 0;
-        (self.bytes, self.ipv4) = (None, false);
+        (self.bytes, self.ipv4, self.ingress) = (None, false, None);
     }
 
     /// Moves the packets whose bit is set into `into`, with what is known of them; both keep their order.
@@ -309,6 +329,7 @@ impl Burst {
         self.parsed = kept_parsed;
         self.exceptions = 0;
         (self.bytes, into.bytes, into.ipv4) = (None, None, false);
+        into.ingress = self.ingress.filter(|_| start == 0 || into.ingress == self.ingress);
         into.parsed = moved_parsed;
         into.exceptions = 0;
     }

@@ -172,6 +172,14 @@ pub fn update_u16(checksum: u16, old: u16, new: u16) -> u16 {
     updated(checksum, u64::from(!old) + u64::from(new))
 }
 
+/// The checksum of an IPv4 header after its TTL became one less: what [`update_u16`] says, in two steps (RFC 1141).
+#[inline(always)]
+pub const fn update_ttl(checksum: u16) -> u16 {
+    let sum = checksum as u32 + 0x0100;
+    // An end-around carry; and 0xffff is written 0.
+    (sum + (sum >= 0xffff) as u32) as u16
+}
+
 /// The checksum after an aligned pair of words (an IPv4 address, both ports) changed.
 #[inline]
 pub fn update_u32(checksum: u16, old: u32, new: u32) -> u16 {
