@@ -69,14 +69,26 @@ impl Flat {
     #[inline]
     pub fn lookup_bulk_or(&self, addresses: &[u32], none: u32, out: &mut [u32]) {
         for (out, &address) in out.iter_mut().zip(addresses) {
-            let value = self.find(address);
+            *out = self.root[usize::from((address >> 16) as u16)];
+            if let Some(node) = self.nodes.get(*out as usize) {
+                prefetch::prefetch(&node[usize::from((address >> 8) as u8)]);
+            }
+        }
+        for (out, &address) in out.iter_mut().zip(addresses) {
+            let value = self.below(*out, address);
             *out = if value == NONE { none } else { value };
         }
     }
 
     #[inline(always)]
     fn find(&self, address: u32) -> u32 {
-        let entry = self.entry(self.root[usize::from((address >> 16) as u16)], address >> 8);
+        self.below(self.root[usize::from((address >> 16) as u16)], address)
+    }
+
+    /// The value, from a node for the first 16 bits.
+    #[inline(always)]
+    fn below(&self, node: u32, address: u32) -> u32 {
+        let entry = self.entry(node, address >> 8);
         if entry & IS_NODE == 0 { entry } else { self.entry(entry & !IS_NODE, address) }
     }
 
