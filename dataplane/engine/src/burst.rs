@@ -97,10 +97,8 @@ impl Burst {
     /// [`Burst::bytes_mut`] for every packet, in order: `write` gets the index and the bytes.
     #[inline(always)]
     pub fn for_each_mut(&mut self, mut write: impl FnMut(usize, &mut [u8])) {
-        if let Some(packets) = self.mbufs.plain_data_mut() {
-            return packets.enumerate().for_each(|(i, bytes)| write(i, bytes));
-        }
         for i in 0..self.len() {
+            // One call, so that `write` becomes part of its caller.
             if let Some(bytes) = self.bytes_mut(i) {
                 write(i, bytes);
             }

@@ -24,6 +24,19 @@ impl UsualIpv4<'_> {
         (u16_at(self.head, 34), u16_at(self.head, 36))
     }
 
+    /// Source and destination address as they are in the packet, for comparison and hashing only.
+    #[inline(always)]
+    pub fn raw_addresses(&self) -> [u8; 8] {
+        let h = self.head;
+        [h[26], h[27], h[28], h[29], h[30], h[31], h[32], h[33]]
+    }
+
+    /// Both ports as they are in the packet.
+    #[inline(always)]
+    pub fn raw_ports(&self) -> [u8; 4] {
+        [self.head[34], self.head[35], self.head[36], self.head[37]]
+    }
+
     /// TCP or UDP.
     #[inline(always)]
     pub fn protocol(&self) -> u8 {
