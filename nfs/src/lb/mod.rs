@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod forward;
 mod maglev;
+mod quick;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -17,10 +18,12 @@ use engine::{
     BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Site, State, Time,
     WorkerSite,
 };
+use quick::Quick;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
 use wire::flow::DEFAULT_SEED;
@@ -72,6 +75,8 @@ pub struct Lb {
     /// By number of the service: Maglev's table, whose entries are numbers of back-ends.
     tables: Vec<Box<[u16]>>,
     sizes: Vec<Size>,
+    /// What is written into usual packets: to back-end n at 2n, from it at 2n + 1.
+    quick: Vec<Option<Quick>>,
 }
 
 /// Connections on their way to another worker.
@@ -88,7 +93,14 @@ struct Staged {
     reverse: bool,
     is_syn: bool,
     usual: bool,
+    /// Addresses, ports and protocol: whether the source is a back-end behind NAT.
+    addresses: (u32, u32),
+    ports: (u16, u16),
+    protocol: u8,
 }
+
+/// In place of an index of what is to be written: it is not that simple.
+const NOT_QUICK: usize = usize::MAX;
 
 impl Lb {
     /// Fills the table of a service anew.
@@ -229,7 +241,7 @@ impl Lb {
         forward::to_backend(plan, backend, &mut sizes[backend.service], burst, i, cx)
     }
 
-    /// The packet's connection, if it is a usual packet of one that stays where it is.
+    /// The back-end of the packet's connection, if it is a usual packet of one that stays where it is.
     #[inline(always)]
     fn known(&mut self, staged: &Staged, hint: Hint, now: Time) -> Option<u16> {
         if !staged.usual {
@@ -238,6 +250,29 @@ impl Lb {
         let connection = self.v4.touch(hint, &staged.key, staged.hash, now)?;
         let (backend, reverse) = (connection.backend, connection.direction == Direction::Reverse);
         (reverse == staged.reverse && self.stays(backend, staged.is_syn)).then_some(backend)
+    }
+
+    /// What is to be written into a usual packet, if that is all that there is to do: an index of `quick`.
+    #[inline(always)]
+    fn quick(&mut self, staged: &Staged, hint: Hint, now: Time) -> usize {
+        let index = match self.known(staged, hint, now) {
+            Some(backend) => 2 * usize::from(backend),
+            None if staged.usual && !self.plan.by_source.is_empty() => self.back(staged),
+            None => NOT_QUICK,
+        };
+        if self.quick.get(index).is_some_and(Option::is_some) { index } else { NOT_QUICK }
+    }
+
+    /// The same of a packet that comes from a back-end behind NAT, and is for no service.
+    fn back(&self, staged: &Staged) -> usize {
+        let end = |address: u32, port| (Ipv4Addr::from(address).into(), port, staged.protocol);
+        let source = end(staged.addresses.0, staged.ports.0);
+        match self.plan.by_source.get(&source) {
+            Some(backend) if !self.plan.by_endpoint.contains_key(&end(staged.addresses.1, staged.ports.1)) => {
+                2 * backend + 1
+            }
+            _ => NOT_QUICK,
+        }
     }
 
     fn inherit(&mut self, old: Lb) {
@@ -276,27 +311,54 @@ impl Lb {
 impl Nf for Lb {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         let (now, seed) = (cx.now(), self.worker.seed);
-        let mut staged = [Staged::default(); BURST];
         let n = burst.len().min(BURST);
+        let mut staged = [Staged::default(); BURST];
         for ((headers, frame), staged) in burst.parsed().zip(&mut staged) {
             if let Some(packet) = headers.usual_ipv4(frame) {
                 let (key, direction) = Ends4::of_usual(packet);
-                let hash = key.hash_with(seed);
-                self.v4.prefetch(hash);
-                let is_syn = packet.tcp_flags() & 0x12 == 0x02;
-                *staged = Staged { key, hash, reverse: direction == Direction::Reverse, is_syn, usual: true };
+                let (hash, is_syn) = (key.hash_with(seed), packet.tcp_flags() & 0x12 == 0x02);
+                *staged = Staged {
+                    key,
+                    hash,
+                    reverse: direction == Direction::Reverse,
+                    is_syn,
+                    usual: true,
+                    addresses: packet.addresses(),
+                    ports: packet.ports(),
+                    protocol: packet.protocol(),
+                };
             }
         }
+        staged[..n].iter().for_each(|staged| self.v4.prefetch(staged.hash));
         let mut hints = [Hint::default(); BURST];
         for (hint, staged) in hints.iter_mut().zip(&staged[..n]).filter(|(_, staged)| staged.usual) {
             *hint = self.v4.hint(staged.hash);
         }
-        let other = self.plan.other;
-        let mut passed = 0;
+        // Bit i: packet i is yet to be done.
+        let (mut left, mut returned) = (0u32, 0);
+        let mut writes = [NOT_QUICK; BURST];
         for i in 0..n {
-            let result = match self.known(&staged[i], hints[i], now) {
-                Some(backend) => self.send(backend, burst, i, cx),
-                None => self.unusual(burst, i, cx),
+            writes[i] = self.quick(&staged[i], hints[i], now);
+            left |= u32::from(writes[i] == NOT_QUICK) << i;
+            returned += u64::from(writes[i] & 1 == 1 && writes[i] != NOT_QUICK);
+        }
+        let write = |quick: &[Option<Quick>], index: usize, bytes: &mut [u8]| {
+            if let Some(Some(write)) = quick.get(index) {
+                write.apply(bytes);
+            }
+        };
+        if left == 0 {
+            burst.for_each_mut(|i, bytes| write(&self.quick, writes[i % BURST], bytes));
+        }
+        let (other, mut passed) = (self.plan.other, 0);
+        for i in 0..if left == 0 { 0 } else { n } {
+            let result = if writes[i] == NOT_QUICK {
+                match self.known(&staged[i], hints[i], now) {
+                    Some(backend) => self.send(backend, burst, i, cx),
+                    None => self.unusual(burst, i, cx),
+                }
+            } else {
+                burst.bytes_mut(i).map(|bytes| write(&self.quick, writes[i], bytes)).ok_or(Refused::Judged)
             };
             match result {
                 Ok(()) | Err(Refused::Judged) => {}
@@ -304,8 +366,10 @@ impl Nf for Lb {
                 Err(Refused::Other(reason) | Refused::Drop(reason)) => burst.drop(i, reason),
             }
         }
-        if passed > 0 {
-            cx.count(PASSED, passed);
+        for (counter, n) in [(PASSED, passed), (RETURNED, returned)] {
+            if n > 0 {
+                cx.count(counter, n);
+            }
         }
     }
 
@@ -395,6 +459,10 @@ backends = [
     }
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
+        let quick = |backend: &config::Backend| {
+            let service = &plan.services[backend.service];
+            [Quick::forth(service, backend), Quick::back(plan, service, backend)]
+        };
         let up = |backend: &config::Backend| Standing { health: Health::Up, weight: backend.weight };
         let mut lb = Lb {
             worker: *worker,
@@ -403,6 +471,7 @@ backends = [
             standings: plan.backends.iter().map(up).collect(),
             tables: plan.services.iter().map(|_| Box::default()).collect(),
             sizes: plan.services.iter().map(|service| Size::new(service.way)).collect(),
+            quick: plan.backends.iter().flat_map(quick).collect(),
             plan: Arc::clone(plan),
         };
         (0..plan.services.len()).for_each(|service| lb.refill(service));
