@@ -5,7 +5,7 @@ use super::rules::Action;
 use super::{FRAGMENTS_JUDGED, LATER_FRAGMENT, MALFORMED_JUDGED, NON_IP, OWN_REASONS, TINY_FRAGMENT};
 use engine::{Cx, Reason};
 use tables::classifier::{Key, Keys};
-use wire::Headers;
+use wire::{Headers, UsualIpv4};
 use wire::protocol::{ether_type, ip};
 
 /// What becomes of a packet before any rule is asked.
@@ -22,10 +22,16 @@ pub(super) enum Fate {
 #[inline(always)]
 pub(super) fn of_packet(plan: &Plan, headers: Headers, frame: &[u8], to: &mut Keys, cx: &mut Cx<'_>) -> Fate {
     if let Some(packet) = headers.usual_ipv4(frame) {
-        to.push_ipv4(packet.addresses(), packet.ports(), packet.protocol(), packet.tcp_flags());
+        of_usual(packet, to);
         return Fate::Rules;
     }
     of_unusual(plan, &headers, frame, to, cx)
+}
+
+/// Adds the key of a usual packet, for which there is room.
+#[inline(always)]
+pub(super) fn of_usual(packet: UsualIpv4<'_>, to: &mut Keys) {
+    to.push_ipv4(packet.addresses(), packet.ports(), packet.protocol(), packet.tcp_flags());
 }
 
 /// Any packet.

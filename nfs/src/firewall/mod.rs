@@ -59,11 +59,16 @@ impl Nf for Firewall {
         let mut places = [0u8; BURST];
         self.keys.clear();
         let (mut refused, mut refusals) = ([(0, NON_IP); BURST], 0);
-        for (i, (headers, frame)) in burst.parsed().enumerate() {
-            places[self.keys.len() % BURST] = i as u8;
-            if let Fate::Drop(reason) = key::of_packet(plan, headers, frame, &mut self.keys, cx) {
-                refused[refusals] = (i, reason);
-                refusals += 1;
+        if let Some(packets) = burst.all_usual() {
+            places = std::array::from_fn(|i| i as u8);
+            packets.for_each(|packet| key::of_usual(packet, &mut self.keys));
+        } else {
+            for (i, (headers, frame)) in burst.parsed().enumerate() {
+                places[self.keys.len() % BURST] = i as u8;
+                if let Fate::Drop(reason) = key::of_packet(plan, headers, frame, &mut self.keys, cx) {
+                    refused[refusals] = (i, reason);
+                    refusals += 1;
+                }
             }
         }
         for &(i, reason) in &refused[..refusals] {

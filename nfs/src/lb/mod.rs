@@ -27,7 +27,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
 use wire::flow::DEFAULT_SEED;
-use wire::{Direction, Ends4, FlowKey, FlowKey6, Headers};
+use wire::{Direction, Ends4, FlowKey, FlowKey6, Headers, UsualIpv4};
 
 const NO_SERVICE: Reason = Reason::new(3);
 const FRAGMENT: Reason = Reason::new(4);
@@ -97,6 +97,23 @@ struct Staged {
     addresses: (u32, u32),
     ports: (u16, u16),
     protocol: u8,
+}
+
+impl Staged {
+    #[inline(always)]
+    fn of(packet: UsualIpv4<'_>, seed: u64) -> Staged {
+        let (key, direction) = Ends4::of_usual(packet);
+        Staged {
+            key,
+            hash: key.hash_with(seed),
+            reverse: direction == Direction::Reverse,
+            is_syn: packet.tcp_flags() & 0x12 == 0x02,
+            usual: true,
+            addresses: packet.addresses(),
+            ports: packet.ports(),
+            protocol: packet.protocol(),
+        }
+    }
 }
 
 /// In place of an index of what is to be written: it is not that simple.
@@ -313,20 +330,13 @@ impl Nf for Lb {
         let (now, seed) = (cx.now(), self.worker.seed);
         let n = burst.len().min(BURST);
         let mut staged = [Staged::default(); BURST];
-        for ((headers, frame), staged) in burst.parsed().zip(&mut staged) {
-            if let Some(packet) = headers.usual_ipv4(frame) {
-                let (key, direction) = Ends4::of_usual(packet);
-                let (hash, is_syn) = (key.hash_with(seed), packet.tcp_flags() & 0x12 == 0x02);
-                *staged = Staged {
-                    key,
-                    hash,
-                    reverse: direction == Direction::Reverse,
-                    is_syn,
-                    usual: true,
-                    addresses: packet.addresses(),
-                    ports: packet.ports(),
-                    protocol: packet.protocol(),
-                };
+        if let Some(packets) = burst.all_usual() {
+            packets.zip(&mut staged).for_each(|(packet, staged)| *staged = Staged::of(packet, seed));
+        } else {
+            for ((headers, frame), staged) in burst.parsed().zip(&mut staged) {
+                if let Some(packet) = headers.usual_ipv4(frame) {
+                    *staged = Staged::of(packet, seed);
+                }
             }
         }
         staged[..n].iter().for_each(|staged| self.v4.prefetch(staged.hash));

@@ -63,8 +63,9 @@ impl Accounts {
         self.stage_any(headers, frame, now);
     }
 
+    /// [`stage`](Self::stage) of a packet that is known to be usual.
     #[inline(always)]
-    fn stage_usual(&mut self, packet: UsualIpv4<'_>) {
+    pub(super) fn stage_usual(&mut self, packet: UsualIpv4<'_>) {
         let bytes = u32::from(packet.ip_length());
         self.count(packet.protocol(), bytes.into());
         let mut sample = Sample { bytes, ..Sample::default() };

@@ -121,8 +121,12 @@ impl Monitor {
 impl Nf for Monitor {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         let now = cx.now();
-        for (headers, frame) in burst.parsed() {
-            self.accounts.stage(&headers, frame, now);
+        if let Some(packets) = burst.all_usual() {
+            packets.for_each(|packet| self.accounts.stage_usual(packet));
+        } else {
+            for (headers, frame) in burst.parsed() {
+                self.accounts.stage(&headers, frame, now);
+            }
         }
         self.accounts.settle(now, &mut self.outlet);
         self.publish(cx);

@@ -33,7 +33,7 @@ use tables::flow_table::Hint;
 use translator::{Fate, Translator, Turnover};
 use tuple::Words;
 use wire::protocol::ether_type;
-use wire::{Field, Fields, FlowKey};
+use wire::{Field, Fields, FlowKey, UsualIpv4};
 
 /// Timers handled per tick.
 const PER_TICK: usize = 256;
@@ -60,11 +60,20 @@ impl Nat {
         let Nat { keys, hashes, translator: Translator { sessions, .. }, .. } = self;
         let mut quick = 0u32;
         let all = if burst.len() < BURST { (1 << burst.len()) - 1 } else { u32::MAX };
-        for (i, (headers, frame)) in burst.parsed().enumerate().take(BURST) {
-            let Some(packet) = headers.usual_ipv4(frame) else { continue };
+        let mut note = |i: usize, packet: UsualIpv4<'_>| {
+            let i = i % BURST;
             keys[i] = Words::of_usual(packet);
             hashes[i] = sessions.hash(&keys[i]);
             quick |= u32::from(packet.tcp_flags() & tcp::CHANGING == 0) << i;
+        };
+        if let Some(packets) = burst.all_usual() {
+            packets.enumerate().for_each(|(i, packet)| note(i, packet));
+        } else {
+            for (i, (headers, frame)) in burst.parsed().enumerate() {
+                if let Some(packet) = headers.usual_ipv4(frame) {
+                    note(i, packet);
+                }
+            }
         }
         let mut left = all;
         if quick == 0 {
