@@ -55,17 +55,14 @@ impl Quick {
             head[..6].copy_from_slice(&mac.0);
         }
         let Some(end) = &self.end else { return };
-        let sum = end.ip.update(u16::from_be_bytes([head[24], head[25]]));
-        head[24..26].copy_from_slice(&sum.to_be_bytes());
+        [head[24], head[25]] = end.ip.update([head[24], head[25]]);
         let (address_at, port_at) = if end.is_source { (26, 34) } else { (30, 36) };
         head[address_at..address_at + 4].copy_from_slice(&end.address);
         head[port_at..port_at + 2].copy_from_slice(&end.port);
         if head[23] == ip::UDP {
-            let sum = end.transport.update_udp(u16::from_be_bytes([head[40], head[41]]));
-            head[40..42].copy_from_slice(&sum.to_be_bytes());
+            [head[40], head[41]] = end.transport.update_udp([head[40], head[41]]);
         } else if let Some(field) = rest.get_mut(8..10) {
-            let sum = end.transport.update(u16::from_be_bytes([field[0], field[1]]));
-            field.copy_from_slice(&sum.to_be_bytes());
+            field.copy_from_slice(&end.transport.update([field[0], field[1]]));
         }
     }
 }

@@ -175,15 +175,12 @@ impl Rewrite {
     #[inline(always)]
     pub(super) fn apply_usual(&self, packet: &mut [u8]) {
         let Some((head, rest)) = packet.split_first_chunk_mut::<42>() else { return };
-        let checksum = self.ip.update(u16::from_be_bytes([head[24], head[25]]));
-        head[24..26].copy_from_slice(&checksum.to_be_bytes());
+        [head[24], head[25]] = self.ip.update([head[24], head[25]]);
         head[26..38].copy_from_slice(&self.ends);
         if head[23] == ip::UDP {
-            let checksum = self.transport.update_udp(u16::from_be_bytes([head[40], head[41]]));
-            head[40..42].copy_from_slice(&checksum.to_be_bytes());
+            [head[40], head[41]] = self.transport.update_udp([head[40], head[41]]);
         } else if let Some(field) = rest.get_mut(8..10) {
-            let checksum = self.transport.update(u16::from_be_bytes([field[0], field[1]]));
-            field.copy_from_slice(&checksum.to_be_bytes());
+            field.copy_from_slice(&self.transport.update([field[0], field[1]]));
         }
     }
 
@@ -222,10 +219,9 @@ fn put(packet: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// Changes a checksum, if it is within the packet.
-fn update(packet: &mut [u8], at: usize, change: impl FnOnce(u16) -> u16) {
+fn update(packet: &mut [u8], at: usize, change: impl FnOnce([u8; 2]) -> [u8; 2]) {
     if let Some(field) = packet.get_mut(at..at + 2) {
-        let changed = change(u16::from_be_bytes([field[0], field[1]]));
-        field.copy_from_slice(&changed.to_be_bytes());
+        field.copy_from_slice(&change([field[0], field[1]]));
     }
 }
 
