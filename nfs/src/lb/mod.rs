@@ -27,7 +27,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
 use wire::flow::DEFAULT_SEED;
-use wire::{Direction, Ends4, FlowKey, FlowKey6, Headers, UsualIpv4};
+use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, Headers, UsualIpv4};
 
 const NO_SERVICE: Reason = Reason::new(3);
 const FRAGMENT: Reason = Reason::new(4);
@@ -75,8 +75,10 @@ pub struct Lb {
     /// By number of the service: Maglev's table, whose entries are numbers of back-ends.
     tables: Vec<Box<[u16]>>,
     sizes: Vec<Size>,
-    /// What is written into usual packets: to back-end n at 2n, from it at 2n + 1.
-    quick: Vec<Option<Quick>>,
+    /// By number of the back-end: what is written into usual packets of its connections, if it is up and that is all
+    /// that there is to do; and into packets from it.
+    forth: Vec<Option<Quick>>,
+    back: Vec<Option<Quick>>,
 }
 
 /// Connections on their way to another worker.
@@ -93,10 +95,6 @@ struct Staged {
     reverse: bool,
     is_syn: bool,
     usual: bool,
-    /// Addresses, ports and protocol: whether the source is a back-end behind NAT.
-    addresses: (u32, u32),
-    ports: (u16, u16),
-    protocol: u8,
 }
 
 impl Staged {
@@ -109,15 +107,9 @@ impl Staged {
             reverse: direction == Direction::Reverse,
             is_syn: packet.tcp_flags() & 0x12 == 0x02,
             usual: true,
-            addresses: packet.addresses(),
-            ports: packet.ports(),
-            protocol: packet.protocol(),
         }
     }
 }
-
-/// In place of an index of what is to be written: it is not that simple.
-const NOT_QUICK: usize = usize::MAX;
 
 impl Lb {
     /// Fills the table of a service anew.
@@ -130,6 +122,10 @@ impl Lb {
             .map(|n| (n as u16, self.plan.backends[n].permutation, self.standings[n].weight))
             .collect();
         self.tables[service] = maglev::table(self.plan.table_size, &in_use);
+        for n in known.backends.clone() {
+            let is_up = self.standings[n].health == Health::Up;
+            self.forth[n] = Quick::forth(known, &self.plan.backends[n]).filter(|_| is_up);
+        }
     }
 
     /// The back-end for a new connection to a service, by Maglev's table.
@@ -269,27 +265,45 @@ impl Lb {
         (reverse == staged.reverse && self.stays(backend, staged.is_syn)).then_some(backend)
     }
 
-    /// What is to be written into a usual packet, if that is all that there is to do: an index of `quick`.
+    /// Rewrites the usual packets of connections that stay where they are; returns the others, one bit each.
     #[inline(always)]
-    fn quick(&mut self, staged: &Staged, hint: Hint, now: Time) -> usize {
-        let index = match self.known(staged, hint, now) {
-            Some(backend) => 2 * usize::from(backend),
-            None if staged.usual && !self.plan.by_source.is_empty() => self.back(staged),
-            None => NOT_QUICK,
-        };
-        if self.quick.get(index).is_some_and(Option::is_some) { index } else { NOT_QUICK }
+    fn quick(
+        &mut self,
+        burst: &mut Burst,
+        staged: &[Staged; BURST],
+        hints: &[Hint; BURST],
+        now: Time,
+    ) -> u32 {
+        let n = burst.len();
+        let mut left = if n < BURST { (1 << n) - 1 } else { u32::MAX };
+        let Lb { v4, forth, .. } = self;
+        burst.for_each_mut(|i, bytes| {
+            let i = i % BURST;
+            if staged[i].usual
+                && let Some(connection) = v4.touch(hints[i], &staged[i].key, staged[i].hash, now)
+                && (connection.direction == Direction::Reverse) == staged[i].reverse
+                && let Some(Some(write)) = forth.get(usize::from(connection.backend))
+            {
+                write.apply(bytes);
+                left &= !(1 << i);
+            }
+        });
+        left
     }
 
-    /// The same of a packet that comes from a back-end behind NAT, and is for no service.
-    fn back(&self, staged: &Staged) -> usize {
-        let end = |address: u32, port| (Ipv4Addr::from(address).into(), port, staged.protocol);
-        let source = end(staged.addresses.0, staged.ports.0);
-        match self.plan.by_source.get(&source) {
-            Some(backend) if !self.plan.by_endpoint.contains_key(&end(staged.addresses.1, staged.ports.1)) => {
-                2 * backend + 1
-            }
-            _ => NOT_QUICK,
+    /// What is written into a usual packet that comes from a back-end behind NAT, and is for no service.
+    fn back(&self, staged: &Staged) -> Option<&Quick> {
+        if !staged.usual || self.plan.by_source.is_empty() {
+            return None;
         }
+        let mut key = FlowKey4::from(staged.key);
+        if staged.reverse {
+            key = key.reversed();
+        }
+        let end = |address: u32, port| (Ipv4Addr::from(address).into(), port, key.proto);
+        let backend = self.plan.by_source.get(&end(key.src, key.sport))?;
+        let is_for_service = self.plan.by_endpoint.contains_key(&end(key.dst, key.dport));
+        self.back.get(*backend)?.as_ref().filter(|_| !is_for_service)
     }
 
     fn inherit(&mut self, old: Lb) {
@@ -344,31 +358,18 @@ impl Nf for Lb {
         for (hint, staged) in hints.iter_mut().zip(&staged[..n]).filter(|(_, staged)| staged.usual) {
             *hint = self.v4.hint(staged.hash);
         }
-        // Bit i: packet i is yet to be done.
-        let (mut left, mut returned) = (0u32, 0);
-        let mut writes = [NOT_QUICK; BURST];
-        for i in 0..n {
-            writes[i] = self.quick(&staged[i], hints[i], now);
-            left |= u32::from(writes[i] == NOT_QUICK) << i;
-            returned += u64::from(writes[i] & 1 == 1 && writes[i] != NOT_QUICK);
-        }
-        let write = |quick: &[Option<Quick>], index: usize, bytes: &mut [u8]| {
-            if let Some(Some(write)) = quick.get(index) {
-                write.apply(bytes);
-            }
-        };
-        if left == 0 {
-            burst.for_each_mut(|i, bytes| write(&self.quick, writes[i % BURST], bytes));
-        }
-        let (other, mut passed) = (self.plan.other, 0);
-        for i in 0..if left == 0 { 0 } else { n } {
-            let result = if writes[i] == NOT_QUICK {
-                match self.known(&staged[i], hints[i], now) {
-                    Some(backend) => self.send(backend, burst, i, cx),
-                    None => self.unusual(burst, i, cx),
-                }
+        let mut left = self.quick(burst, &staged, &hints, now);
+        let (other, mut passed, mut returned) = (self.plan.other, 0, 0);
+        while left != 0 {
+            let i = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let result = if let Some(backend) = self.known(&staged[i], hints[i], now) {
+                self.send(backend, burst, i, cx)
+            } else if let Some(write) = self.back(&staged[i]) {
+                returned += 1;
+                burst.bytes_mut(i).map(|bytes| write.apply(bytes)).ok_or(Refused::Judged)
             } else {
-                burst.bytes_mut(i).map(|bytes| write(&self.quick, writes[i], bytes)).ok_or(Refused::Judged)
+                self.unusual(burst, i, cx)
             };
             match result {
                 Ok(()) | Err(Refused::Judged) => {}
@@ -469,10 +470,7 @@ backends = [
     }
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
-        let quick = |backend: &config::Backend| {
-            let service = &plan.services[backend.service];
-            [Quick::forth(service, backend), Quick::back(plan, service, backend)]
-        };
+        let back = |backend: &config::Backend| Quick::back(plan, &plan.services[backend.service], backend);
         let up = |backend: &config::Backend| Standing { health: Health::Up, weight: backend.weight };
         let mut lb = Lb {
             worker: *worker,
@@ -481,7 +479,8 @@ backends = [
             standings: plan.backends.iter().map(up).collect(),
             tables: plan.services.iter().map(|_| Box::default()).collect(),
             sizes: plan.services.iter().map(|service| Size::new(service.way)).collect(),
-            quick: plan.backends.iter().flat_map(quick).collect(),
+            forth: vec![None; plan.backends.len()],
+            back: plan.backends.iter().map(back).collect(),
             plan: Arc::clone(plan),
         };
         (0..plan.services.len()).for_each(|service| lb.refill(service));
