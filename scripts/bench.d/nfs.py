@@ -9,6 +9,7 @@ import re
 import statistics
 import subprocess
 import sys
+import textwrap
 
 import traffic
 import works
@@ -42,16 +43,19 @@ SUBJECTS = {
     "conntrack": Subject("4 096 connections", ["state"]),
     "router": Subject("1 000 routes, 8 gateways", ["router_1000"], "routed"),
     "nat": Subject("4 096 sessions", ["nat"]),
+    "nat64": Subject("4 096 sessions, from IPv6 to IPv4", ["translator"], "six"),
+    "nptv6": Subject("one pair of prefixes", ["prefixes"], "six"),
 }
 # What the NFs of a chain of two do.
 SIDES = {"on": "`encap`", "off": "`decap`"}
 
 
 class Table:
-    """The state that takes memory: what an entry is, two numbers of entries, and the NF's lines for a number."""
+    """The state that takes memory: what an entry is, two numbers of entries, and the NF's lines for a number. A table is
+    empty, with room for so many, or `filled`."""
 
-    def __init__(self, entry, few, many, lines):
-        self.entry, self.few, self.many, self.lines = entry, few, many, lines
+    def __init__(self, entry, few, many, lines, filled=False):
+        self.entry, self.few, self.many, self.lines, self.filled = entry, few, many, lines, filled
 
 
 def sized(kind, key, *more):
@@ -62,7 +66,7 @@ FEW, MANY = 1 << 16, 1 << 20
 BOTH = "for which there is room in IPv4 and in IPv6 at once"
 TABLES = {
     "l2fwd": Table("station", FEW, MANY, sized("l2fwd", "capacity")),
-    "firewall": Table("rule", 1000, 10000, lambda count: works.firewall(f"rules-{count}")),
+    "firewall": Table("rule", 1000, 10000, lambda count: works.firewall(f"rules-{count}"), filled=True),
     "monitor": Table(f"flow of `capacity`, {BOTH}", FEW, MANY, sized("monitor", "capacity")),
     "lb": Table(f"connection of `connections`, {BOTH}", FEW, MANY, lambda n: [*works.balancer(), f"connections = {n}"]),
     "netem": Table("packet of `limit`", FEW, MANY, sized("netem", "limit", 'delay = "1ms"')),
@@ -73,7 +77,8 @@ TABLES = {
         lambda n: ['kind = "shaper"', f'class = [{{ name = "rest", match = "ip", ceil = "1gbit", queue = {n} }}]'],
     ),
     "conntrack": Table(f"connection of `tracking.capacity`, {BOTH}", FEW, MANY, sized("conntrack", "tracking.capacity")),
-    "router": Table("route", 1000, 100000, works.router),
+    "router": Table("route", 1000, 100000, works.router, filled=True),
+    "nat64": Table("session of `capacity`", FEW, MANY, sized("nat64", "capacity", 'pool = ["203.0.113.1"]')),
     "nat": Table("session of `capacity`", FEW, MANY, lambda count: works.nat(f"capacity = {count}")),
 }
 
@@ -126,13 +131,15 @@ def measure(names, runs, seconds, memory):
 
 def bytes_per_entry(name):
     """What one more entry of the NF's table takes of memory, by the difference of two runs that differ in nothing
-    else."""
+    else: what is asked for at the start, as empty places are not written to; or what a table that is there takes, without
+    what was needed to make it."""
     table = TABLES[name]
     taken = []
     for count in (table.few, table.many):
         nfs = {"it": table.lines(count)}
         text = configuration(["it"], nfs, [f"cores = [{WORKER}]", 'idle = "adaptive"'], control="bench.sock")
-        taken.append(memory_of_braid(f"nf-{name}-memory", text))
+        asked, written = memory_of_braid(f"nf-{name}-memory", text)
+        taken.append(written if table.filled else asked)
     return (taken[1] - taken[0]) / (table.many - table.few)
 
 
@@ -190,18 +197,14 @@ def write_readmes(found, about):
             text = file.read()
         if not MARKS.search(text):
             text = f"{text.rstrip()}\n\n## Speed\n\n<!-- figures -->\n<!-- end of figures -->\n"
-        body = "\n".join([*wrapped(about_it), "", *in_words(result)]) + "\n"
+        lines = [about_it, "", *in_words(result)]
+        body = "\n".join("\n".join(wrapped(line)) for line in lines) + "\n"
         with open(path, "w") as file:
             file.write(MARKS.sub(lambda match: f"{match[1]}{body}{match[2]}", text))
 
 
-def wrapped(line, width=120):
-    lines = [""]
-    for word in line.split():
-        if len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+def wrapped(line):
+    return textwrap.wrap(line, 120, subsequent_indent="  " if line.startswith("- ") else "", break_on_hyphens=False)
 
 
 def print_table(found):

@@ -223,11 +223,11 @@ def run_braid_warm(name, text, seconds, packets):
 
 
 def memory_of_braid(name, text):
-    """Bytes of writable memory of its own that a running braid has asked for."""
+    """Bytes of memory of its own that a running braid has asked for, and those of them that it has written to."""
     process = start_braid(name, text, None)
     control = Control(f"{FOLDER}/bench.sock", process)
     with open(f"/proc/{process.pid}/status") as status:
-        found = re.search(r"VmData:\s*(\d+) kB", status.read())
+        found = dict(re.findall(r"(\w+):\s*(\d+) kB", status.read()))
     control.call("engine.stop")
     finish_braid(name, process)
-    return int(found[1]) * 1024
+    return int(found["VmData"]) * 1024, int(found["RssAnon"]) * 1024

@@ -12,6 +12,8 @@ IMIX = (64,) * 7 + (594,) * 4 + (1518,)
 FIRST_PORT = 1024
 # Destination and source.
 MACS = (b"\x02\0\0\0\0\x02", b"\x02\0\0\0\0\x01")
+# The beginnings of IPv6 addresses: fd01:203:405::/96 and 2001:db8:64::/96.
+INSIDE6, FAR6 = "fd0102030405", "20010db80064"
 SERVICE = ("192.0.2.80", 80)
 STATIONS = 1024
 GATEWAYS = 8
@@ -43,6 +45,15 @@ def udp_frame(source, destination, sport, dport, payload, macs=MACS):
     pseudo = source + destination + struct.pack("!HH", 17, length)
     udp = udp[:6] + struct.pack("!H", checksum(pseudo + udp) or 0xFFFF) + udp[8:]
     return macs[0] + macs[1] + b"\x08\x00" + ipv4(17, source, destination, udp)
+
+
+def udp6_frame(source, destination, sport, dport, payload):
+    """The same over IPv6, between addresses that end in these IPv4 addresses."""
+    ends = bytes.fromhex(INSIDE6) + bytes(6) + source + bytes.fromhex(FAR6) + bytes(6) + destination
+    udp = struct.pack("!HHHH", sport, dport, 8 + len(payload), 0) + payload
+    check = checksum(ends + struct.pack("!II", len(udp), 17) + udp) or 0xFFFF
+    packet = struct.pack("!IHBB", 6 << 28, len(udp), 17, 64) + ends + udp[:6] + struct.pack("!H", check) + udp[8:]
+    return MACS[0] + MACS[1] + b"\x86\xdd" + packet
 
 
 def write_frames(path, frames):
@@ -88,9 +99,9 @@ def flows(count, destination):
             yield flow
 
 
-def write_capture(path, sizes=(FRAME,), destination=anywhere, count=FLOWS, stations=False):
+def write_capture(path, sizes=(FRAME,), destination=anywhere, count=FLOWS, stations=False, six=False):
     """One frame of each flow; sizes shuffled, each as often as it is in `sizes`. With `stations` between many stations,
-    else between two."""
+    else between two; with `six` over IPv6."""
     chance = random.Random(3)
 
     def frames():
@@ -99,9 +110,12 @@ def write_capture(path, sizes=(FRAME,), destination=anywhere, count=FLOWS, stati
             if not pending:
                 pending = list(sizes)
                 chance.shuffle(pending)
-            payload = bytes(pending.pop() - 42)
+            size = pending.pop()
+            if six:
+                yield udp6_frame(source, to, sport, dport, bytes(size - 62))
+                continue
             macs = tuple(station(side, chance.randrange(STATIONS)) for side in (2, 1)) if stations else MACS
-            yield udp_frame(source, to, sport, dport, payload, macs)
+            yield udp_frame(source, to, sport, dport, bytes(size - 42), macs)
 
     write_frames(path, frames())
 

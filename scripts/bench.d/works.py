@@ -59,6 +59,8 @@ NFS = {
     "state": ['kind = "conntrack"'],
     "nat": nat(),
     "nat_1m": nat("capacity = 1300000", pool="203.0.113.0/26"),
+    "translator": ['kind = "nat64"', 'prefix = "2001:db8:64::/96"', 'pool = ["203.0.113.1"]'],
+    "prefixes": ['kind = "nptv6"', 'prefixes = { "fd01:203:405::/48" = "2001:db8:1::/48" }'],
     "front": balancer(),
     "router_1000": router(1000),
     "router_1m": router(MILLION),
@@ -117,6 +119,7 @@ def capture(name, sizes="64"):
         "flows": {},
         "service": {"destination": traffic.to_service},
         "stations": {"stations": True},
+        "six": {"six": True},
         "routed": {"destination": traffic.over(traffic.routes(1000))},
     }
     lengths = {"64": (traffic.FRAME,), "imix": traffic.IMIX}[sizes]
