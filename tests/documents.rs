@@ -495,6 +495,19 @@ fn every_nf_states_its_speed_and_its_memory() {
 }
 
 #[test]
+fn what_is_measured_is_good() {
+    fs::create_dir_all(root().join("target/bench")).expect("folder");
+    let output = Command::new("python3")
+        .args(["scripts/bench.d/nfs.py", "--check"])
+        .current_dir(root())
+        .env("BRAID", BRAID)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("python3 runs");
+    assert!(output.status.success(), "{}", ending(&output));
+}
+
+#[test]
 fn documents_name_no_place_of_one_machine() {
     for page in pages() {
         let text = fs::read_to_string(&page.path).expect("readable");

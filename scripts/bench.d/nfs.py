@@ -101,6 +101,22 @@ def configuration(path, nfs, engine, capture=None, control="off"):
     return toml(engine, ports, nfs, [chain], control)
 
 
+def check(names):
+    """Has braid check all configurations that would be measured: what changes there has to be changed here."""
+    for name in names:
+        path = SUBJECTS[name].path
+        texts = [configuration(path, {nf: NFS[nf] for nf in path}, [], "flows-64.pcap")]
+        if name in TABLES:
+            texts.append(configuration(["it"], {"it": TABLES[name].lines(TABLES[name].few)}, []))
+        for text in texts:
+            file = f"{FOLDER}/nf-{name}-check.toml"
+            with open(file, "w") as written:
+                written.write(text)
+            done = subprocess.run([os.environ["BRAID"], "check", file], capture_output=True, text=True)
+            if done.returncode != 0:
+                stop(f"{name}: {done.stderr}")
+
+
 def devices(capture):
     return [f"net_pcap0,rx_pcap={capture},infinite_rx=1", "net_null1,no-rx=1"]
 
@@ -232,13 +248,16 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     known = kinds()
     unknown = [name for name in args.names if name not in known]
     if unknown or args.runs < 1 or args.seconds <= 0:
         stop(f"nothing is called {', '.join(unknown)}: {', '.join(known)}" if unknown else "--runs and --seconds: too few")
     names = [name for name in known if name in args.names or not args.names]
-    works.write_files({nf for name in names for nf in SUBJECTS[name].path})
+    works.write_files({nf for name in names for nf in SUBJECTS[name].path} | {"router_1000"})
+    if args.check:
+        return check(names)
     traffic.write_routes(f"{FOLDER}/routes-100000", traffic.routes(100000))
     for capture in sorted({"flows", *(SUBJECTS[name].capture for name in names)}):
         for size in SIZES:

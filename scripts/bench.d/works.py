@@ -94,7 +94,7 @@ PATHS = {
     "firewall_10000": ["edge_10000"],
     "monitor": ["watch"],
     "nat": ["nat"],
-    "lb": ["front"],
+    "lb_nat": ["front"],
     "router_1000": ["router_1000"],
     "firewall_10+monitor+mac_swap": ["edge_10", "watch", "swap"],
     "firewall_10+nat+monitor": ["edge_10", "nat", "watch"],
@@ -104,7 +104,7 @@ PATHS = {
 }
 # The captures of chains that cannot do with the usual one.
 CAPTURES = {
-    "lb": "service",
+    "lb_nat": "service",
     "router_1000": "routed",
     "firewall_10+nat+monitor+router": "routed",
     "firewall_10+nat+monitor_1m": "million",
