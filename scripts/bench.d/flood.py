@@ -204,15 +204,18 @@ def describe(met):
 
 
 def watch(process, control, seconds):
-    """Lets time pass. Resident memory after a fifth of it and from then on, and the counters at both ends."""
+    """Lets time pass. Resident memory after a fifth of it and from then on, and the counters at both ends. The counters
+    are asked for all the time: a control socket on which nothing is said is closed."""
     before, begun, sizes = control.call("stats.get"), time.monotonic(), []
+    after = before
     while (passed := time.monotonic() - begun) < seconds:
         time.sleep(min(1, seconds - passed))
         if process.poll() is not None:
             sys.exit(f"flood: braid ended: {process.stderr.read()}")
+        after = control.call("stats.get")
         if passed >= seconds / 5:
             sizes.append(resident(process))
-    return before, control.call("stats.get"), sizes
+    return before, after, sizes
 
 
 def judge_floods(report, flooding, before, after, seconds):
