@@ -222,6 +222,10 @@ def judge_floods(report, flooding, before, after, seconds):
     for flood in flooding:
         count = after["ports"][flood]["received"] - before["ports"][flood]["received"]
         report.say(f"flood of {flood}", f"{count} packets, {count / seconds / 1e6:.3f} million a second", count > 1000 * seconds)
+    used = sum(worker["cpu_ns"] for worker in after["workers"]) - sum(worker["cpu_ns"] for worker in before["workers"])
+    count = after["packets"]["received"] - before["packets"]["received"]
+    text = f"{count} packets in {used / 1e9:.0f} s of CPU, {count * 1e3 / max(used, 1):.2f} million per CPU second"
+    report.say("worker", text)
     lost = after["packets"]["dropped"]
     dropped = {reason: count - before["packets"]["dropped"].get(reason, 0) for reason, count in lost.items()}
     most = sorted(dropped.items(), key=lambda item: -item[1])[:12]
