@@ -5,8 +5,8 @@ use super::rules::Action;
 use super::{FRAGMENTS_JUDGED, LATER_FRAGMENT, MALFORMED_JUDGED, NON_IP, OWN_REASONS, TINY_FRAGMENT};
 use engine::{Cx, Reason};
 use tables::classifier::{Key, Keys};
-use wire::{Headers, UsualIpv4};
 use wire::protocol::{ether_type, ip};
+use wire::{Headers, UsualIpv4};
 
 /// What becomes of a packet before any rule is asked.
 pub(super) enum Fate {

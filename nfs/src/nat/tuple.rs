@@ -92,7 +92,7 @@ impl Words {
     #[inline(always)]
     pub(super) fn hash_with(&self, seed: u64) -> u32 {
         let word = |[low, high]: [u32; 2]| u64::from(high) << 32 | u64::from(low);
-        narrow(wire::flow::mix_short(word(self.addresses), word(self.rest), seed))
+        narrow(wire::flow::mix(word(self.addresses), word(self.rest), seed))
     }
 }
 

@@ -52,7 +52,12 @@ impl Router {
                 Some(adjacency) if lengths[i] <= adjacency.mtu => rewrite(bytes, adjacency),
                 Some(Adjacency { mtu: 0, .. }) => {
                     let adjacency = self.other_adjacency(ways[i], destinations[i], bytes);
-                    if lengths[i] <= adjacency.mtu { rewrite(bytes, &adjacency) } else { left |= 1 << i; 0 }
+                    if lengths[i] <= adjacency.mtu {
+                        rewrite(bytes, &adjacency)
+                    } else {
+                        left |= 1 << i;
+                        0
+                    }
                 }
                 _ => {
                     left |= 1 << i;

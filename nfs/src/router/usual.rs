@@ -81,8 +81,7 @@ impl Usual {
 #[inline(always)]
 fn has_checksum(head: &[u8; HEAD]) -> bool {
     // The sum in ones' complement of words that are not all zero is -0 just when 0xffff divides it.
-    let word = |at: usize| {
-        u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]))
-    };
+    let word =
+        |at: usize| u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
     (word(14) + word(18) + word(22) + word(26) + word(30)) % 0xffff == 0
 }

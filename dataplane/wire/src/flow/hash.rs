@@ -13,12 +13,6 @@ pub fn mix(a: u64, b: u64, seed: u64) -> u64 {
     fold(fold(a ^ K0 ^ seed, b ^ K1) ^ seed, K1)
 }
 
-/// [`mix`] in half of the time, by one product: for tables whose seed nobody knows who could choose the words.
-#[inline(always)]
-pub fn mix_short(a: u64, b: u64, seed: u64) -> u64 {
-    fold_protected(a ^ K0 ^ seed, b ^ K1 ^ seed.rotate_left(32))
-}
-
 /// High and low half of the product, XORed.
 #[inline(always)]
 pub(super) fn fold(a: u64, b: u64) -> u64 {

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 pub use ends4::Ends4;
 pub use fragment_key::FragmentKey;
-pub use hash::{DEFAULT_SEED, mix, mix_short};
+pub use hash::{DEFAULT_SEED, mix};
 pub use key4::FlowKey4;
 pub use key6::FlowKey6;
 
