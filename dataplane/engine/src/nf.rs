@@ -4,7 +4,7 @@ use crate::burst::Burst;
 use crate::cx::Cx;
 use crate::effects::Effects;
 use crate::site::{ConfigError, Site, WorkerSite};
-use crate::state::State;
+use crate::state::{Record, State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -91,8 +91,12 @@ pub trait Kind: Nf + Sized {
     /// An instance for one worker.
     fn instance(plan: &Arc<Self::Plan>, worker: &WorkerSite) -> Self;
 
+    /// Joins what the instances of several workers say of one flow. `flows` are the records of flows of all workers.
+    /// Only for an NF that may meet packets of a flow on another worker than the flow's own, and merely reports.
+    fn unite(_flows: &mut Vec<Record>) {}
+
     /// Called once at the end of a run with the exported state of all workers, for NFs that write a report.
-    fn finish(_plan: &Self::Plan, _records: &[crate::state::Record]) -> Result<(), ConfigError> {
+    fn finish(_plan: &Self::Plan, _records: &[Record]) -> Result<(), ConfigError> {
         Ok(())
     }
 }

@@ -147,8 +147,10 @@ impl Inner {
             all.extend(self.export_selected(nf, worker, selector)?);
         }
         if self.plan.cores.len() > 1 {
-            let (flows, shared): (Vec<_>, Vec<_>) =
+            let (mut flows, shared): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|record: &Record| record.scope == Scope::Flow);
+            let prepared = &self.plan.nfs[nf].prepared;
+            let _ = guarded(|| prepared.unite(&mut flows));
             all = flows;
             all.extend(self.merge_shared(nf, shared));
         }
