@@ -28,6 +28,12 @@ fn port(name: &str, device: Device) -> PortPlan {
     }
 }
 
+/// The packets that they make are of no flow.
+fn null_ports() -> [PortPlan; 2] {
+    [("in", "net_null0"), ("out", "net_null1,no-rx=1")]
+        .map(|(name, device)| port(name, Device::Dpdk(device.to_owned())))
+}
+
 fn eal() -> Eal {
     Eal::init(&EalOptions::default()).expect("DPDK starts without hugepages")
 }
@@ -78,10 +84,7 @@ fn flow(sport: u16) -> Record {
 
 #[test]
 fn an_import_without_room_on_one_worker_is_refused_and_changes_nothing() {
-    // The packets that the port makes are of no flow.
-    let ports = [("in", "net_null0"), ("out", "net_null1,no-rx=1")];
-    let ports = ports.map(|(name, device)| port(name, Device::Dpdk(device.to_owned())));
-    let engine = engine(&eal(), 2, 7, &format!("{{ capacity = {CAPACITY} }}"), ports);
+    let engine = engine(&eal(), 2, 7, &format!("{{ capacity = {CAPACITY} }}"), null_ports());
     let state = || engine.export("watch", &Selector::default()).expect("an export");
     let is_full = |error: &EngineError| {
         matches!(error, EngineError::State { source: StateError::Full { capacity: CAPACITY, .. }, .. })
@@ -114,8 +117,8 @@ fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
 }
 
-/// What two hosts exchange without ports, of many flows: errors of a router about flows of one host, and fragments whose
-/// first one is missing. One second apart but for a silence of a minute in the middle.
+/// What two hosts exchange without ports, of many flows: errors of a router about flows of one host, and fragments
+/// whose first one is missing. One second apart but for a silence of a minute in the middle.
 fn exchange(path: &Path) {
     let mut writer = Writer::create(path, Format::PcapNano).expect("create");
     let ethernet = || Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
@@ -163,4 +166,17 @@ fn what_several_workers_counted_of_one_flow_is_one_in_the_state_and_in_the_repor
             assert_eq!(as_well, flows, "{workers} workers, seed {seed}");
         }
     }
+}
+
+#[test]
+fn a_reset_in_steps_forgets_all_flows_of_all_workers() {
+    let engine = engine(&eal(), 2, 7, "{ capacity = 10000 }", null_ports());
+    assert_eq!(engine.import("watch", (1..5000).map(flow).collect()).expect("room"), 4999);
+    let answers = engine.command("watch", "reset", &json!({})).expect("an answer");
+    let forgotten: u64 = answers.iter().filter_map(|answer| answer["forgotten"].as_u64()).sum();
+    assert_eq!(
+        (forgotten, engine.export("watch", &Selector::default()).expect("an export").len()),
+        (4999, 0)
+    );
+    engine.stop().expect("stop");
 }

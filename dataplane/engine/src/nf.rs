@@ -47,7 +47,8 @@ pub trait Nf: Any + Send {
     /// A change of replicated state that another worker's instance broadcast.
     fn replicate(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
-    /// Answers one of the kind's commands. Runs on the worker between bursts, so it is quick.
+    /// Answers one of the kind's commands. Runs on the worker between bursts, so it is quick: what takes longer, like
+    /// forgetting a whole table, is done in steps, each but the last with [`CommandError::Unfinished`].
     fn command(&mut self, name: &str, _arguments: &Value) -> Result<Value, CommandError> {
         Err(CommandError::Unknown(name.to_owned()))
     }
@@ -128,6 +129,10 @@ pub enum CommandError {
     /// The arguments do not fit.
     #[error("bad arguments: {0}")]
     Arguments(String),
+    /// A step of it is done. Once packets have had their turn, the engine asks again with these arguments, which say
+    /// where to go on; who gave the command hears of the last step only.
+    #[error("not all of it is done")]
+    Unfinished(Value),
     /// It was understood and could not be done.
     #[error("{0}")]
     Failed(String),
