@@ -29,7 +29,7 @@ const NUMBER: usize = 42;
 /// Time in nanoseconds since the first packet, and the frame's number.
 type Seen = (u64, usize);
 
-/// Ten seconds of numbered frames, each of a flow of its own: however flows are spread over workers, each gets its share.
+/// Ten seconds of numbered frames, each of a flow of its own: however flows are spread, every worker gets its share.
 fn ten_seconds(path: &Path) {
     let mut writer = Writer::create(path, Format::PcapNano).expect("a capture");
     for number in 0..FRAMES {
