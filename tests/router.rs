@@ -6,7 +6,7 @@
 
 mod rig;
 
-use rig::spaces::Spaces;
+use rig::spaces::{Spaces, output};
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, UdpSocket};

@@ -1,5 +1,6 @@
 //! Two hosts, each a kernel in a network namespace, and a namespace between them in which `braid` runs.
 
+#[allow(unused_imports, reason = "not every test program runs tools itself")]
 pub use crate::rig::spaces::run;
 use crate::rig::spaces::{Spaces, output};
 

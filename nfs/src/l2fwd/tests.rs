@@ -192,7 +192,7 @@ fn in_steps(switch: &mut L2Fwd, name: &str, mut arguments: Value) -> (Value, usi
 fn a_flush_forgets_at_most_a_page_of_stations_in_a_step() {
     let mut switch = switch(&Config { capacity: 4000, ..Config::default() });
     for number in 0..3000 {
-        let mac = wire::Mac([2, 0, 0, 0, (number >> 8) as u8, number as u8]);
+        let mac = Mac([2, 0, 0, 0, (number >> 8) as u8, number as u8]);
         switch.table.learn(Station::new(0, mac), number % 2, Time::from_nanos(9), None);
     }
     let (answer, steps) = in_steps(&mut switch, "flush", json!({"port": "lan"}));
