@@ -111,6 +111,8 @@ pub trait Prepared: Send + Sync {
     fn counters(&self) -> &'static [&'static str];
     /// An instance for one worker.
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf>;
+    /// Joins what the instances of several workers say of one flow.
+    fn unite(&self, flows: &mut Vec<Record>);
     /// Writes the NF's report at the end of a run, from the exported state of all workers.
     ///
     /// # Errors
@@ -155,6 +157,10 @@ impl<K: Kind> Prepared for TypedPlan<K> {
 
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf> {
         Box::new(K::instance(&self.plan, worker))
+    }
+
+    fn unite(&self, flows: &mut Vec<Record>) {
+        K::unite(flows);
     }
 
     fn finish(&self, records: &[Record]) -> Result<(), ConfigError> {

@@ -210,6 +210,16 @@ impl Accounts {
         }
     }
 
+    /// Forgets up to `count` flows from place `from` on; returns how many, and where to go on.
+    pub(super) fn forget(&mut self, from: u64, count: usize) -> (usize, Option<u64>) {
+        let mut gone = Vec::with_capacity(count);
+        let next = self.page(from, count, |key, _| {
+            gone.push(key);
+            true
+        });
+        (gone.iter().filter(|key| self.remove(key).is_some()).count(), next)
+    }
+
     /// All flows, with canonical keys.
     pub(super) fn all(&self) -> Vec<(FlowKey, Flow)> {
         let v4 = self.v4.all().into_iter().map(|(key, flow)| (key.into(), flow));

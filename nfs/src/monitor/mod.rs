@@ -12,6 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod top;
+mod unite;
 
 pub use config::{Config, Plan};
 
@@ -203,6 +204,10 @@ impl Kind for Monitor {
         }
     }
 
+    fn unite(flows: &mut Vec<Record>) {
+        unite::records(flows);
+    }
+
     fn finish(plan: &Plan, records: &[Record]) -> Result<(), ConfigError> {
         let Some(file) = &plan.flows else { return Ok(()) };
         let failed =
@@ -214,6 +219,7 @@ impl Kind for Monitor {
         for record in records {
             flows.push(state::parse(record).map_err(|error| failed(&error.to_string()))?);
         }
+        unite::flows(&mut flows, plan.idle_nanos);
         report::write(file, &flows).map_err(|error| failed(&error.to_string()))
     }
 }
