@@ -60,3 +60,16 @@ fn a_shaper_polices_and_marks_a_capture_alike_in_two_instances() {
         }
     }
 }
+
+#[test]
+fn a_firewall_knows_the_connections_of_a_capture_in_two_instances() {
+    for capture in CAPTURES.into_iter().chain(["ndpi_http_ipv6.pcap", "ndpi_dns_fragmented.pcap"]) {
+        for config in [
+            "rules = [\"allow ct state established,related\", \"allow udp ct state new\", \
+             \"allow tcp to any port 443 ct state new\"]",
+            "rules = [\"deny ct state invalid,related\", \"deny tcp to any port 80 ct state new\"]\ndefault = \"allow\"",
+        ] {
+            goes_on("firewall", config, capture);
+        }
+    }
+}
