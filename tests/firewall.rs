@@ -88,7 +88,8 @@ fn a_client_connects_out_and_nobody_connects_in() {
     assert!(is_refused(&network), "an error about a packet of a connection comes in");
 
     let mut client = braid.client();
-    let arguments = json!({ "nf": "edge", "command": "connections", "arguments": { "selector": { "port": 7000 } } });
+    let arguments =
+        json!({ "nf": "edge", "command": "connections", "arguments": { "selector": { "port": 7000 } } });
     let listed = call(&mut client, "nf.command", arguments).to_string();
     let (out, back) = ("\"src\":\"10.9.0.1\"", "\"src\":\"10.9.0.2\"");
     assert!(listed.contains(out) && !listed.contains(back), "what was denied left a trace: {listed}");

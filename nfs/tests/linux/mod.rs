@@ -21,9 +21,10 @@ const PROBE: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
 /// Numbers of marks, above those of frames.
 const MARKS: u32 = 1 << 31;
 
-/// What makes a rule log a letter.
+/// What makes a rule log a letter; with little of the packet, as whole ones would fill the log's buffer when the machine
+/// is busy elsewhere.
 pub(crate) fn log(letter: char) -> String {
-    format!("log prefix \"{letter}\" group 5 queue-threshold 1")
+    format!("log prefix \"{letter}\" group 5 snaplen 64 queue-threshold 1")
 }
 
 /// A table with these rules, to which only frames from the cable come.
