@@ -57,6 +57,7 @@ impl Bytes<'_> {
             },
             ether_type: (more & 4 != 0).then(|| self.ether_type()),
             icmp: (more & 8 != 0).then(|| (self.byte(), (more & 16 != 0).then_some(more))),
+            tag: self.masked(more & 32 == 0),
         }
     }
 
@@ -74,6 +75,7 @@ impl Bytes<'_> {
             destination_port: self.short(),
             protocol: [6, 17, 1, 58, self.byte()][usize::from(shape >> 1) % 5],
             tcp_flags: self.byte(),
+            tag: self.byte(),
             vlan: if shape & 16 == 0 { Key::UNTAGGED } else { self.short() },
             icmp: self.short(),
             has_ports: shape & 32 == 0,

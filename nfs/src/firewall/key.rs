@@ -66,6 +66,7 @@ fn key(headers: &Headers, frame: &[u8]) -> Key {
         vlan: headers.vlan().unwrap_or(Key::UNTAGGED),
         icmp: icmp.map_or(0, |(kind, code)| u16::from_be_bytes([kind, code])),
         protocol,
+        tag: 0,
         tcp_flags: tcp_flags.unwrap_or(0),
         // A TCP header that is cut off after the ports has flags that nobody knows: no rule may guess them.
         has_ports: ports.is_some() && (protocol != ip::TCP || tcp_flags.is_some()),

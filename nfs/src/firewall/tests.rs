@@ -1,6 +1,7 @@
 use super::config::Config;
 use super::*;
-use engine::{Cursor, Record, Selector};
+use crate::conntrack::Tracking;
+use engine::{Affinity, Cursor, Record, Selector, StateKind};
 use serde_json::json;
 use wire::{Field, Fields};
 
@@ -38,6 +39,36 @@ fn it_reads_only_what_the_rules_ask_for() {
         ("deny icmp type 8", &[Field::IcmpType]),
     ] {
         assert_eq!(reads(&[rule]).intersection(asked), Fields::of(fields), "{rule}");
+    }
+}
+
+#[test]
+fn only_rules_that_ask_for_a_state_make_it_track_connections() {
+    let of = |rule: &str| Plan::new(&config(&[rule]), &Site::default()).expect("a good rule").effects;
+    let (without, with) = (of("allow tcp"), of("allow tcp ct state new"));
+    assert_eq!((without.state, without.affinity), (StateKind::Report, Affinity::Any));
+    assert_eq!((with.state, with.affinity), (StateKind::Learns, Affinity::Flow));
+    assert!(with.reads.includes(without.reads) && with.reads.includes(conntrack::READS));
+    assert!(firewall(&["allow tcp"]).tracking.is_none());
+    assert!(firewall(&["allow ct state new,established,related,invalid,untracked"]).tracking.is_some());
+
+    let tracking = Some(Tracking::default());
+    let superfluous = Config { tracking: tracking.clone(), ..config(&["allow tcp"]) };
+    let error = Plan::new(&superfluous, &Site::default()).map(|_| ()).expect_err("superfluous");
+    assert_eq!(error.key.as_deref(), Some("tracking"));
+    assert!(error.message.contains("no rule asks"), "{error}");
+    let impossible = Some(Tracking { capacity: 0, ..Tracking::default() });
+    let error = Config { tracking: impossible, ..config(&["allow ct state new"]) };
+    assert!(Plan::new(&error, &Site::default()).is_err(), "a capacity of nothing");
+}
+
+#[test]
+fn commands_about_connections_need_rules_that_ask_for_them() {
+    let mut without = firewall(&["allow tcp"]);
+    let mut with = firewall(&["allow ct state established", "allow ct state new"]);
+    for command in ["connections", "occupancy", "forget"] {
+        assert!(matches!(without.answer(command, &Value::Null), Err(CommandError::Failed(_))), "{command}");
+        assert!(with.answer(command, &Value::Null).is_ok(), "{command}");
     }
 }
 

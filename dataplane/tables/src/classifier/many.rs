@@ -84,6 +84,7 @@ impl Many {
             6 => self.classify_by::<6>(keys, out),
             7 => self.classify_by::<7>(keys, out),
             8 => self.classify_by::<8>(keys, out),
+            9 => self.classify_by::<9>(keys, out),
             _ => self.classify_by::<FIELDS>(keys, out),
         }
     }

@@ -22,6 +22,11 @@ pub const MAX_TERMS: usize = 1 << 20;
 /// A rule file is at most this many bytes long.
 pub const MAX_BYTES: u64 = 256 << 20;
 
+/// States of connections by which `ct state` asks for them. A packet's tag in the classifier is a bit, the lowest for
+/// the first of these; a rule takes the tags that have none of the bits that it does not want. So a set of states is one
+/// comparison, however many they are, and the rules are asked once for all of them.
+pub const STATES: [&str; 5] = ["new", "established", "related", "invalid", "untracked"];
+
 /// What becomes of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
@@ -60,6 +65,13 @@ pub struct RuleSet {
     pub format: Format,
     /// The rules; a rule's number is its place here.
     pub rules: Vec<Rule>,
+}
+
+impl RuleSet {
+    /// Whether a rule asks for the state of connections.
+    pub fn ask_states(&self) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.terms).any(|term| term.tag.mask != 0)
+    }
 }
 
 /// What is wrong with a rule file, where, and what would be right.

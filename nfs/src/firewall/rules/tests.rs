@@ -39,6 +39,7 @@ fn a_full_rule_is_read_clause_by_clause() {
             tcp_flags: Masked { value: 2, mask: 0x12 },
             vlan: VlanMatch::Range(5, 5),
             icmp: None,
+            tag: Masked::ANY,
         }]
     );
 }
@@ -78,6 +79,8 @@ fn the_words_of_the_format_mean_what_they_say() {
         ("deny tcp flags fin,psh,urg/all", flags(0x29, 0xff)),
         ("deny vlan none", Term { vlan: VlanMatch::Untagged, ..Term::default() }),
         ("deny to ::1", Term { destination: Some(Prefix::V6(1, 128)), ..Term::default() }),
+        ("deny ct state new", Term { tag: Masked { value: 0, mask: !1 }, ..Term::default() }),
+        ("deny ct state established,related", Term { tag: Masked { value: 0, mask: !6 }, ..Term::default() }),
         ("deny to any port 53", Term { destination_port: PortRange::one(53), ..Term::default() }),
     ];
     for (text, expected) in rows {
@@ -118,6 +121,10 @@ fn errors_point_at_the_word_and_say_what_would_be_right() {
         ("allow icmp type ping", (1, 17), "unknown ICMP type 'ping'", "echo-request"),
         ("allow vlan 4096", (1, 12), "'4096' is no VLAN identifier", "up to 4095"),
         ("allow tcp from any from any", (1, 20), "'from' is there twice", "lists take commas"),
+        ("allow ct established", (1, 7), "of a connection only its state", "ct state established"),
+        ("allow ct state", (1, 15), "a state of connections expected", "ct state established"),
+        ("allow ct state nwe", (1, 16), "unknown state 'nwe'", "did you mean 'new'?"),
+        ("allow ct state new ct state new", (1, 20), "'ct' is there twice", "lists take commas"),
         ("allow ip,tcp", (1, 7), "'ip' is not one protocol", "write it alone"),
         ("allow from 10.0.0.0/8 to ::1", (1, 1), "no packet can match", "lines of their own"),
         ("allow tcp to any port +80", (1, 23), "'+80' is no port", "a number up to 65535"),
