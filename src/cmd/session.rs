@@ -19,6 +19,10 @@ const LONG: Duration = Duration::from_secs(1);
 /// Brings DPDK up for the plan, and starts the engine. The calling thread, and those that it starts later, keep
 /// off the workers' cores.
 pub fn start(config: &Config, plan: &Plan, hugepages: bool) -> Result<Arc<Engine>, Failure> {
+    // DPDK would say less, or the kernel end the process when the memory is touched.
+    if let Some(shortage) = config.shortage(plan, hugepages) {
+        return Err(Failure::config(config.refused(vec![shortage])));
+    }
     let devices: Vec<&str> = plan
         .ports
         .iter()

@@ -127,6 +127,14 @@ impl Kind for Firewall {
         Plan::new(config, site)
     }
 
+    fn remarks(plan: &Plan) -> Vec<ConfigError> {
+        if plan.rules.rules.is_empty() && plan.default == Action::Allow {
+            let what = "there is no rule, and what no rule matches is allowed: this firewall denies nothing";
+            return vec![ConfigError::at("rules", what).help("write rules, or default = \"deny\"")];
+        }
+        Vec::new()
+    }
+
     fn effects(plan: &Plan) -> Effects {
         plan.effects
     }
