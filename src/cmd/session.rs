@@ -4,7 +4,7 @@ use super::{Failure, print};
 use crate::report;
 use control::Config;
 use dpdk::{Eal, EalOptions};
-use engine::{Device, Engine, Plan, Snapshot};
+use engine::{Device, Engine, EngineError, Plan, Snapshot};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -106,6 +106,17 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Stops the engine. There is an account also of a run that did not end well: a disk that is full, a capture that is
+/// cut short.
+pub fn stop(engine: &Engine) -> Result<(Snapshot, Option<Failure>), Failure> {
+    match engine.stop() {
+        Ok(snapshot) => Ok((snapshot, None)),
+        // Those workers still run.
+        Err(error @ EngineError::Stalled { .. }) => Err(error.into()),
+        Err(error) => Ok((engine.stop()?, Some(error.into()))),
     }
 }
 

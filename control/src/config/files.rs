@@ -89,8 +89,8 @@ fn twice(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What keeps a capture from being read.
-fn unreadable(path: &Path) -> Option<String> {
+/// What keeps a capture from being read, as far as can be seen without opening it.
+pub fn unreadable(path: &Path) -> Option<String> {
     let shown = path.display();
     match fs::metadata(path) {
         Err(_) => Some(format!("there is no capture file {shown}")),
@@ -101,15 +101,15 @@ fn unreadable(path: &Path) -> Option<String> {
     }
 }
 
-/// What keeps a capture from being written.
-fn unwritable(path: &Path) -> Option<String> {
+/// What keeps a capture, or another file, from being written, as far as can be seen without opening it.
+pub fn unwritable(path: &Path) -> Option<String> {
     let shown = path.display();
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        return Some(format!("there is no folder {} for the capture file", folder.display()));
+        return Some(format!("there is no folder {} to write {shown} to", folder.display()));
     }
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Some(format!("{shown} is a folder, not a capture file")),
+        Ok(found) if found.is_dir() => Some(format!("{shown} is a folder, not a file")),
         Ok(_) => {
             access(path, Access::WRITE_OK).err().map(|error| format!("{shown} cannot be written: {error}"))
         }

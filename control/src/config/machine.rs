@@ -69,7 +69,9 @@ impl Config {
         let mut found: Vec<Diagnostic> =
             self.shortage(plan, self.engine.hugepages).into_iter().map(Diagnostic::into_warning).collect();
         for planned in &plan.ports {
-            let Some(Flaw::Absent(problem)) = planned.device.flaw() else { continue };
+            let Some(Flaw::Absent(problem) | Flaw::Unknown(problem)) = planned.device.flaw() else {
+                continue;
+            };
             let Some(port) = self.ports.iter().find(|port| port.name == planned.name) else { continue };
             found.push(Diagnostic::warning(port.device_span.clone(), problem));
         }

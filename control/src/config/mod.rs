@@ -37,8 +37,9 @@ mod tests;
 pub use chain::ChainConfig;
 pub use diagnostic::{ConfigErrors, Diagnostic, Severity, line_column};
 pub use diff::{Change, ChangeKind, diff};
+pub use files::{unreadable, unwritable};
 pub(crate) use nearest::advice as nearest_name;
-pub use nf::NfConfig;
+pub use nf::{NfConfig, kind_advice};
 pub use plan::Replay;
 pub use port::{PortConfig, PortDevice};
 pub use settings::{EngineSettings, SocketChoice};
@@ -265,7 +266,11 @@ fn read_text(path: &Path) -> io::Result<String> {
     }
     let mut text = String::new();
     // Not by the length that the file claims, which may be out of date and is 0 in /proc.
-    fs::File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text)?;
+    let read = fs::File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text);
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => io::Error::other("it is no text; a configuration is a TOML file"),
+        _ => error,
+    })?;
     if text.len() > MAX_TEXT {
         return Err(io::Error::other("it is longer than 16 MiB"));
     }

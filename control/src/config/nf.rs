@@ -158,7 +158,7 @@ fn places(table: &DeTable<'_>) -> BTreeMap<String, Range<usize>> {
 }
 
 /// What may have been meant by an unknown kind: a name like it, or a kind that says the word of itself.
-fn kind_advice(kind: &str, registry: &Registry) -> String {
+pub fn kind_advice(kind: &str, registry: &Registry) -> String {
     let names = || registry.iter().map(|entry| entry.name);
     let word = kind.to_lowercase();
     let says_so = |entry: &&Entry| {

@@ -207,7 +207,10 @@ fn with_absolute_paths(name: &str, arguments: &str, folder: &Path) -> String {
         device.push(',');
         match argument.split_once('=') {
             Some((key, path)) if paths.contains(&key) => {
-                device.push_str(&format!("{key}={}", folder.join(path).display()));
+                let path = folder.join(path);
+                // The driver wants a folder in it.
+                let path = if key == "socket" { std::path::absolute(&path).unwrap_or(path) } else { path };
+                device.push_str(&format!("{key}={}", path.display()));
             }
             _ => device.push_str(argument),
         }

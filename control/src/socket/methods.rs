@@ -396,6 +396,14 @@ fn events_subscribe(call: &mut Call<'_>, params: Subscribe) -> Result<Subscribed
     if params.sources.len() > 64 {
         return Err(RpcError::new(code::PARAMS, "'sources' has at most 64 names"));
     }
+    const SOURCES: [&str; 4] = ["control", "worker", "port", "nf"];
+    let unknown = |source: &&String| !SOURCES.contains(&source.split('.').next().unwrap_or_default());
+    if let Some(source) = params.sources.iter().find(unknown) {
+        let shown: String = source.chars().take(64).collect();
+        let message =
+            format!("no event comes from '{shown}'; sources are control, worker.N, port.NAME, nf.NAME");
+        return Err(RpcError::new(code::PARAMS, message));
+    }
     call.session.subscribed = true;
     call.session.subscription = Some(call.controller.hub.subscribe(params.sources));
     Ok(Subscribed { notification: "event" })

@@ -74,6 +74,14 @@ fn an_unconfirmed_change_rolls_itself_back() {
 }
 
 #[test]
+fn a_source_that_no_event_comes_from_is_refused() {
+    let site = Site::new("sources");
+    let error = site.client().call("events.subscribe", &json!({ "sources": ["nf", "ports.lan"] }));
+    let error = error.expect_err("it is 'port'").to_string();
+    assert_eq!(error, "no event comes from 'ports.lan'; sources are control, worker.N, port.NAME, nf.NAME");
+}
+
+#[test]
 fn state_is_paged_over_all_workers_and_commands_reach_their_nf() {
     let site = Site::new("state");
     let mut client = site.client();

@@ -13,6 +13,8 @@ pub enum Flaw {
     Misspelt(String),
     /// This machine lacks what the string names, at least now.
     Absent(String),
+    /// It is of a driver that is not known. DPDK may have it all the same.
+    Unknown(String),
 }
 
 /// What can be seen to be wrong before asking DPDK.
@@ -20,7 +22,22 @@ pub(super) fn before(device: &str) -> Option<Flaw> {
     if let Err(problem) = name::of(device) {
         return Some(Flaw::Misspelt(problem));
     }
-    vdev::misspelt(device).map(Flaw::Misspelt).or_else(|| absent(device).map(Flaw::Absent))
+    let flaw = vdev::misspelt(device).map(Flaw::Misspelt);
+    flaw.or_else(|| absent(device).map(Flaw::Absent)).or_else(|| unknown(device).map(Flaw::Unknown))
+}
+
+/// A virtual device of a driver that is not known.
+fn unknown(device: &str) -> Option<String> {
+    let name = device.split(',').next()?;
+    if driver_of(device).is_some() || pci_address(name.trim_start_matches("pci:").trim()).is_some() {
+        return None;
+    }
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    Some(format!("{name:?} is no driver that is known; known are {}", known()))
+}
+
+fn known() -> String {
+    vdev::DRIVERS.iter().map(|driver| driver.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Files, interfaces and NICs that are not there.
@@ -97,8 +114,7 @@ pub(super) fn after(device: &str, result: i32, log: &[String]) -> String {
         return match errno {
             0 => "it has no port: a driver that moves no packets".into(),
             libc::ENODEV | libc::ENOENT | libc::EINVAL | libc::ENOTSUP | libc::EFAULT => {
-                let known: Vec<&str> = vdev::DRIVERS.iter().map(|driver| driver.name).collect();
-                format!("DPDK has no driver {name:?} here; there are {}", known.join(", "))
+                format!("DPDK has no driver {name:?} here; there are {}", known())
             }
             _ => format!("{reason}: {GUIDE}"),
         };
@@ -142,6 +158,13 @@ pub(super) fn starting(device: &str, errno: i32, log: &[String]) -> String {
             "the socket {} is there already: another process has it, or an earlier one left it; then remove it",
             argument(device, "iface").unwrap_or_default()
         ),
+        "net_vhost" => {
+            let why = log.iter().find_map(|line| line.split_once("failed to bind: "));
+            why.map_or(reason, |(_, why)| {
+                let why = why.split(';').next().unwrap_or(why);
+                format!("the socket {} cannot be made: {why}", argument(device, "iface").unwrap_or_default())
+            })
+        }
         "net_af_xdp" => match missing_privilege(driver, device) {
             Some(missing) => format!("this device needs the {missing} (or root)"),
             None => format!(
@@ -258,6 +281,7 @@ mod tests {
             assert_eq!(before(fine), None, "{fine}");
         }
         assert!(matches!(before("net_af_packet0"), Some(Flaw::Misspelt(_))));
+        assert!(matches!(before("net_afpacket0,iface=lo"), Some(Flaw::Unknown(_))));
         assert!(matches!(before("0000:3b:00"), Some(Flaw::Misspelt(_))));
     }
 
@@ -294,6 +318,9 @@ mod tests {
         let log =
             lines(&["VHOST_CONFIG: (/v) failed to bind: Address already in use; remove it and try again"]);
         assert!(starting("net_vhost0,iface=/v", libc::EPERM, &log).contains("is there already"));
+        let log = lines(&["(/v) failed to bind: Permission denied; remove it", "Port0 dev_configure = -1"]);
+        let problem = starting("net_vhost0,iface=/v", libc::EPERM, &log);
+        assert_eq!(problem, "the socket /v cannot be made: Permission denied");
         assert_eq!(starting("net_null0", libc::ENOMEM, &[]), explain(libc::ENOMEM));
     }
 
