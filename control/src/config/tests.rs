@@ -263,7 +263,10 @@ fn what_one_device_writes_no_other_touches() {
     };
     let shown = |name: &str| folder.0.join(name).display().to_string();
     let both = format!("port 'wan' writes {}, which port 'lan' writes", shown("out.pcap"));
-    assert_eq!(found("net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap", "pcap:out.pcap"), [both.clone()]);
+    assert_eq!(
+        found("net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap", "pcap:out.pcap"),
+        std::slice::from_ref(&both)
+    );
     assert_eq!(found("net_pcap0,tx_pcap=out.pcap", "net_pcap1,tx_pcap=out.pcap"), [both]);
     let read = format!("port 'lan' writes {0}, which port 'lan' reads", shown("in.pcap"));
     assert_eq!(found("net_pcap0,rx_pcap=in.pcap,tx_pcap=in.pcap", "net_null1"), [read]);

@@ -103,11 +103,12 @@ fn state_is_paged_over_all_workers_and_commands_reach_their_nf() {
     let hits = json!({ "nf": "edge", "command": "hits", "arguments": { "rule": 1 } });
     assert_eq!(client.call("nf.command", &hits).expect("hits"), json!({ "workers": [{ "rule": 1 }, 2] }));
     let Err(ClientError::Refused(error)) =
-        client.call("nf.command", &json!({ "nf": "edge", "command": "x" }))
+        client.call("nf.command", &json!({ "nf": "edge", "command": "hist" }))
     else {
         panic!("no such command")
     };
     assert_eq!(error.code, code::UNSUPPORTED);
+    assert_eq!(error.message, "NF 'edge': unknown command 'hist': did you mean 'hits'?");
     let list = client.call("nf.list", &json!({})).expect("list");
     assert_eq!(
         (&list[0]["name"], &list[0]["affinity"], &list[0]["chains"]),

@@ -43,6 +43,7 @@ fn known() -> String {
 /// Files, interfaces and NICs that are not there.
 fn absent(device: &str) -> Option<String> {
     let driver = driver_of(device).map_or("", |driver| driver.name);
+    let off = |key| argument(device, key).is_none_or(|value| value == "0");
     for (key, value) in arguments(device) {
         let path = Path::new(value);
         match (driver, key) {
@@ -54,18 +55,16 @@ fn absent(device: &str) -> Option<String> {
                     return Some(format!("{value} cannot be written: there is no folder {folder}"));
                 }
             }
-            ("net_vhost", "iface") if argument(device, "client").is_none_or(|client| client == "0") => {
+            ("net_vhost", "iface") if off("client") => {
                 if let Some(folder) = missing_folder(path) {
                     return Some(format!("the socket {value} cannot be made: there is no folder {folder}"));
                 }
             }
-            ("net_virtio_user", "path") if argument(device, "server").is_none_or(|server| server == "0") => {
-                if !path.exists() {
-                    return Some(format!(
-                        "there is no socket {value}: start the end that makes it first (net_vhost0,iface={value}, or \
-                         a virtual machine's), or have this end make it (server=1)"
-                    ));
-                }
+            ("net_virtio_user", "path") if off("server") && !path.exists() => {
+                return Some(format!(
+                    "there is no socket {value}: start the end that makes it first (net_vhost0,iface={value}, or a \
+                     virtual machine's), or have this end make it (server=1)"
+                ));
             }
             ("net_memif", "socket") if argument(device, "socket-abstract") == Some("no") => {
                 if let Some(folder) = missing_folder(path) {

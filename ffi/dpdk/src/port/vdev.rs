@@ -174,7 +174,7 @@ pub(super) fn argument<'d>(device: &'d str, key: &str) -> Option<&'d str> {
 pub(super) fn misspelt(device: &str) -> Option<String> {
     let driver = driver_of(device)?;
     let has = |needed: &&str| arguments(device).any(|(key, value)| key == *needed && !value.is_empty());
-    if !driver.needs.is_empty() && !driver.needs.iter().any(|needed| has(needed)) {
+    if !driver.needs.is_empty() && !driver.needs.iter().any(has) {
         let needed = match driver.needs {
             [only] => format!("it has no {only}="),
             several => format!("it has none of {}", several.join("=, ") + "="),
@@ -189,9 +189,8 @@ pub(super) fn misspelt(device: &str) -> Option<String> {
             }
             "role" if !matches!(value, "server" | "client" | "master" | "slave") => "server or client",
             "socket-abstract" if !matches!(value, "yes" | "no") => "yes or no",
-            "mac" if !is_mac(value) && !(driver.name == "net_tap" && value == "fixed") => {
-                "an address like 02:00:00:00:00:01"
-            }
+            "mac" if driver.name == "net_tap" && value == "fixed" => continue,
+            "mac" if !is_mac(value) => "an address like 02:00:00:00:00:01",
             _ => continue,
         };
         return Some(format!("{key}={value} cannot be: {key} is {wanted}"));
