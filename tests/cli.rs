@@ -226,7 +226,7 @@ fn ctl_without_an_engine_says_how_to_get_one() {
     );
     let (status, _, err) = braid(&["ctl", "stats.get", "[1]", "--socket", "/nowhere/braid.sock"]);
     assert_eq!(status, Some(1));
-    assert!(err.contains("the parameters are a JSON object"), "{err}");
+    assert!(err.contains("the parameters are no JSON object"), "{err}");
 }
 
 #[test]
