@@ -86,6 +86,11 @@ pub trait Kind: Nf + Sized {
     /// Does everything that can fail, off the fast path: reads files, compiles, allocates.
     fn prepare(config: &Self::Config, site: &Site) -> Result<Self::Plan, ConfigError>;
 
+    /// What works, though probably not as meant: told as warnings.
+    fn remarks(_plan: &Self::Plan) -> Vec<ConfigError> {
+        Vec::new()
+    }
+
     /// What it does to packets, under this configuration.
     fn effects(plan: &Self::Plan) -> Effects;
 

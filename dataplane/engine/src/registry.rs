@@ -103,6 +103,8 @@ pub trait Configured: Send + Sync {
 pub trait Prepared: Send + Sync {
     /// The kind's name.
     fn kind(&self) -> &'static str;
+    /// What works, though probably not as meant.
+    fn remarks(&self) -> Vec<ConfigError>;
     /// What it does to packets.
     fn effects(&self) -> Effects;
     /// Names of its drop reasons.
@@ -141,6 +143,10 @@ struct TypedPlan<K: Kind> {
 impl<K: Kind> Prepared for TypedPlan<K> {
     fn kind(&self) -> &'static str {
         K::NAME
+    }
+
+    fn remarks(&self) -> Vec<ConfigError> {
+        K::remarks(&self.plan)
     }
 
     fn effects(&self) -> Effects {

@@ -1,6 +1,6 @@
 //! What a user says of a firewall, and what is made of it.
 
-use super::rules::{self, Action, Format, RuleSet, RulesError};
+use super::rules::{self, Action, Format, RuleSet, RulesError, RulesErrors};
 use crate::conntrack::{self, Settings, Tracking};
 use engine::{Affinity, ConfigError, Effects, Site, StateKind};
 use schemars::JsonSchema;
@@ -188,9 +188,12 @@ fn read(source: &Source, site: &Site) -> Result<RuleSet, ConfigError> {
     match source {
         Source::File(written) => {
             let path = site.path(written);
-            rules::parse_file(&path).map_err(|error| {
-                let place = if error.line == 0 { String::new() } else { format!("{}:", path.display()) };
-                at_rules(format!("{place}{error}"), error)
+            rules::parse_file(&path).map_err(|errors| {
+                let name = path.display().to_string();
+                of_rules(&errors, &name, |error| match error.line {
+                    0 => ConfigError::at("rules", error.to_string()),
+                    _ => ConfigError::at("rules", format!("{name}:{error}")),
+                })
             })
         }
         Source::Inline(lines) => {
@@ -198,18 +201,27 @@ fn read(source: &Source, site: &Site) -> Result<RuleSet, ConfigError> {
                 let message = format!("the rule '{}' has more than one line", line.trim());
                 return Err(ConfigError::at("rules", message).help("write one rule per string"));
             }
-            rules::parse(&lines.join("\n")).map_err(|error| {
-                at_rules(format!("rule {}, column {}: {}", error.line, error.column, error.message), error)
+            rules::parse(&lines.join("\n")).map_err(|errors| {
+                of_rules(&errors, "the list", |RulesError { line, column, message, .. }| {
+                    let key = format!("rules[{}]", line.saturating_sub(1));
+                    ConfigError::at(&key, format!("rule {line}, column {column}: {message}"))
+                })
             })
         }
     }
 }
 
-fn at_rules(message: String, error: RulesError) -> ConfigError {
-    let config_error = ConfigError::at("rules", message);
-    match error.help {
-        Some(help) => config_error.help(help),
-        None => config_error,
+/// All mistakes as one error of the configuration; `place` says where one is.
+fn of_rules(errors: &RulesErrors, name: &str, place: impl Fn(&RulesError) -> ConfigError) -> ConfigError {
+    let mut each = errors.errors.iter().map(|error| match &error.help {
+        Some(help) => place(error).help(help),
+        None => place(error),
+    });
+    let first = each.next().unwrap_or_else(|| ConfigError::at("rules", "no rules"));
+    let all = each.fold(first, ConfigError::and);
+    match errors.more {
+        0 => all,
+        more => all.and(ConfigError::at("rules", format!("{more} more rules of {name} are wrong"))),
     }
 }
 

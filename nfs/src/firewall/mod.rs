@@ -81,9 +81,10 @@ impl Nf for Firewall {
         let mut found = [NONE; BURST];
         let places = match &mut self.tracking {
             None => {
-                let places = match burst.all_usual() {
-                    Some(packets) => ask_usual(packets, &mut self.keys),
-                    None => ask(plan, burst, &mut self.keys, cx, |_, _| {}),
+                let places = if let Some(packets) = burst.all_usual() {
+                    ask_usual(packets, &mut self.keys)
+                } else {
+                    ask(plan, burst, &mut self.keys, cx, |_, _| {})
                 };
                 plan.classifier.classify_burst(&self.keys, &mut found);
                 places
@@ -219,6 +220,14 @@ impl Kind for Firewall {
 
     fn prepare(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
         Plan::new(config, site)
+    }
+
+    fn remarks(plan: &Plan) -> Vec<ConfigError> {
+        if plan.rules.rules.is_empty() && plan.default == Action::Allow {
+            let what = "there is no rule, and what no rule matches is allowed: this firewall denies nothing";
+            return vec![ConfigError::at("rules", what).help("write rules, or default = \"deny\"")];
+        }
+        Vec::new()
     }
 
     fn effects(plan: &Plan) -> Effects {

@@ -77,13 +77,29 @@ fn mistakes_in_rules_are_told_with_their_place() {
     let error = Plan::new(&config(&["allow tcp", "deny tcp form any"]), &Site::default())
         .map(|_| ())
         .expect_err("form");
-    assert_eq!(error.key.as_deref(), Some("rules"));
+    assert_eq!(error.key.as_deref(), Some("rules[1]"));
     assert_eq!(error.message, "rule 2, column 10: 'form' is not understood here");
     assert_eq!(error.help.as_deref(), Some("did you mean 'from'?"));
+    assert_eq!(error.also, []);
+
+    let many = Plan::new(&config(&["nonsense"; 12]), &Site::default()).map(|_| ()).expect_err("nonsense");
+    assert_eq!(many.also.len(), 10, "nine more, and how many are left");
+    assert_eq!(many.also[9].message, "2 more rules of the list are wrong");
 
     let missing = Config { rules: Source::File("no such file.rules".to_owned()), ..config(&[]) };
     let error = Plan::new(&missing, &Site::default()).map(|_| ()).expect_err("missing");
     assert!(error.message.contains("cannot read no such file.rules"), "{error}");
+}
+
+#[test]
+fn a_firewall_that_denies_nothing_is_remarked_on() {
+    let remarks = |rules: &[&str], default| {
+        let config = Config { default, ..config(rules) };
+        Firewall::remarks(&Plan::new(&config, &Site::default()).expect("good")).len()
+    };
+    assert_eq!(remarks(&[], Policy::Allow), 1);
+    assert_eq!(remarks(&[], Policy::Deny), 0);
+    assert_eq!(remarks(&["allow ip"], Policy::Allow), 0, "it counts");
 }
 
 #[test]

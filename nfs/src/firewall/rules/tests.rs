@@ -151,7 +151,7 @@ fn errors_point_at_the_word_and_say_what_would_be_right() {
         ("@1.2.3.4/32 1.2.3.4/32 0 : 1 2 : 2 0/0\nallow tcp", (2, 1), "'@' expected", "@10.0.0.0/8"),
     ];
     for (text, place, message, help) in rows {
-        let error = parse(text).expect_err(text);
+        let error = parse(text).expect_err(text).errors.remove(0);
         assert_eq!((error.line, error.column), place, "{text}: {error}");
         assert!(error.message.contains(message), "{text}: {error}");
         assert!(error.help.as_ref().is_some_and(|text| text.contains(help)), "{text}: {:?}", error.help);
@@ -159,10 +159,22 @@ fn errors_point_at_the_word_and_say_what_would_be_right() {
 }
 
 #[test]
+fn all_mistakes_of_a_file_are_told_and_of_many_the_first_ten() {
+    let errors = parse("allow tpc\n# fine\nallow udp\ndeny tcp form any\nallow tcp to any port 70000\n")
+        .expect_err("three mistakes");
+    let places: Vec<_> = errors.errors.iter().map(|error| (error.line, error.column)).collect();
+    assert_eq!((places, errors.more), (vec![(1, 7), (4, 10), (5, 23)], 0));
+
+    let errors = parse(&"nonsense\n".repeat(25)).expect_err("nonsense");
+    assert_eq!((errors.errors.len(), errors.more), (MAX_ERRORS, 15));
+    assert!(errors.to_string().ends_with("and 15 more"), "{errors}");
+}
+
+#[test]
 fn lists_that_explode_are_refused() {
     let many = (1..2000).map(|port| port.to_string()).collect::<Vec<_>>().join(",");
     let text = format!("allow tcp from any port {many} to any port {many}");
-    assert!(parse(&text).expect_err("4 million").message.contains("stand for more than"));
+    assert!(parse(&text).expect_err("4 million").errors[0].message.contains("stand for more than"));
 }
 
 #[test]
@@ -293,7 +305,7 @@ fn only_a_regular_file_of_bounded_length_is_read() {
     let error = long.expect_err("too long").to_string();
     assert_eq!(error, "it is longer than the 4 bytes that a rule file may have");
     // The length that a file of /proc claims is 0.
-    assert_eq!(parse_file(Path::new("/proc/self/status")).expect_err("no rules").line, 1);
+    assert_eq!(parse_file(Path::new("/proc/self/status")).expect_err("no rules").errors[0].line, 1);
 }
 
 proptest! {
