@@ -31,7 +31,10 @@ FRAMES = {"syn": 32768, "fragments": 8192, "noise": 8192}
 # Memory may grow by so many bytes after the floods have been there for a while: what the allocator rounds up.
 GROWTH = 4 << 20
 
-INWARD, OUTWARD = ["nat", "front", "track", "watch", "router"], ["edge", "track", "front", "nat", "watch", "router"]
+INWARD = ["nat", "front", "track", "edge", "watch", "router"]
+OUTWARD = ["edge", "track", "front", "nat", "watch", "router"]
+# What no rule with a state takes goes on, so that the other NFs meet it too.
+RULES = ["deny tcp to any port 23", "allow ct state established,related", "allow ct state new", "allow ip"]
 
 
 def nfs(flooding):
@@ -47,7 +50,12 @@ def nfs(flooding):
         ("203.0.113.81", '{ name = "one", address = "192.0.2.2" }, { name = "two", address = "192.0.2.3" }'),
     ]
     return {
-        "edge": ['kind = "firewall"', 'rules = ["deny tcp to any port 23", "allow ip"]', 'malformed = "pass"'],
+        "edge": [
+            'kind = "firewall"',
+            f"rules = {json.dumps(RULES)}",
+            'malformed = "pass"',
+            f"tracking.capacity = {CAPACITY}",
+        ],
         "track": ['kind = "conntrack"', f"tracking.capacity = {CAPACITY}"],
         "front": [
             'kind = "lb"',
