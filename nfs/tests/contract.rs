@@ -32,7 +32,8 @@ macro_rules! contract {
 }
 
 contract!(
-    mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat
+    mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
+    nat64, nptv6
 );
 
 fn check(kind: &str, config: &str) {
@@ -78,6 +79,42 @@ fn a_router_between_two_sides_keeps_the_contract() {
          addresses = [\"192.0.2.254/24\", \"2001:db8:1::254/64\"] }\n\
          interfaces.dmz = { mac = \"02:00:00:00:00:0b\", addresses = [\"10.0.0.254/24\", \"2001:db8::254/64\"] }",
     );
+}
+
+/// The harness's own traffic is translated: its IPv6 hosts to addresses behind the prefix, its IPv4 hosts to ports that
+/// lead to IPv6 ones; too large packets among it, errors and fragments.
+#[test]
+fn a_translator_between_ip_versions_keeps_the_contract() {
+    for more in [
+        "untranslated = \"pass\"",
+        "filtering = \"endpoint_independent\"\nicmp_from = [\"192.0.2.254\", \"2001:db8::fe\"]\n\
+         mtu = { v4 = 576, v6 = 1280 }",
+        "udp_without_checksum = \"drop\"\ncapacity = 4096\nmtu = { v4 = 9000, v6 = 9000, fragments = 9000 }",
+    ] {
+        let mut config =
+            format!("prefix = \"2001:db8:1::/96\"\npool = [\"203.0.113.0/30\"]\n{more}\n[forward]\n");
+        for host in 1..=24 {
+            for port in [22, 53, 80, 123, 443] {
+                for protocol in ["tcp", "udp"] {
+                    config += &format!(
+                        "\"{protocol} 192.0.2.{host}:{port}\" = \"[2001:db8:5::{host:x}]:{port}\"\n"
+                    );
+                }
+            }
+        }
+        check("nat64", &config);
+    }
+}
+
+#[test]
+fn translators_of_prefixes_keep_the_contract() {
+    for config in [
+        "prefixes = { \"2001:db8::/64\" = \"2001:db8:9:1::/64\", \"2001:db8:8::/48\" = \"2001:db8:1::/48\" }",
+        "prefixes = { \"2001:db8::/48\" = \"2001:db8:9::/48\" }\nicmp_from = [\"2001:db8::fe\"]",
+        "prefixes = { \"2001:db8:ff00::/40\" = \"2001:db8::/40\" }",
+    ] {
+        check("nptv6", config);
+    }
 }
 
 /// All rules but that of state: which of its flows a full table gives up depends on the order in which they came, and

@@ -78,7 +78,8 @@ fn error_v6(kind: u8, code: u8, rest: u32, about: &[u8]) -> Vec<u8> {
     v6().icmp(kind, code, rest).payload(&about[14..]).build()
 }
 
-/// All that is compared. The first ones make the sessions that the others need.
+/// All that is compared. The first ones make the sessions that the others need. Not among them are parameter problems with
+/// pointers and "address unreachable", which tayga drops.
 fn packets() -> Vec<(String, Vec<u8>)> {
     let mut rows: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |what: &str, bytes: Vec<u8>| rows.push((what.to_owned(), bytes));
@@ -94,15 +95,22 @@ fn packets() -> Vec<(String, Vec<u8>)> {
     add("type of service and TTL", v4().dscp(8).ecn(2).ttl(200).udp(53, PORT).build());
     for len in [1212, 1213, 1232, 1233, 1400] {
         add(&format!("UDP with {len} bytes"), v6().udp(PORT, 53).payload_len(len).build());
-        add(&format!("UDP with {len} bytes back"), v4().dont_fragment().udp(53, PORT).payload_len(len).build());
+        add(
+            &format!("UDP with {len} bytes back"),
+            v4().dont_fragment().udp(53, PORT).payload_len(len).build(),
+        );
     }
     add("extension headers", v6().hop_by_hop().destination_options().udp(PORT, 53).payload_len(5).build());
     add("IPv4 options", v4().ip_options(&[148, 4, 0, 0]).udp(53, PORT).payload_len(5).build());
     add("an atomic fragment", v6().ipv6_fragment(0, false, 0x1_2345).udp(PORT, 53).payload_len(5).build());
-    for (i, fragment) in fragments(&v6().udp(PORT, 53).payload_len(3000).build(), 1280, 77).into_iter().enumerate() {
+    for (i, fragment) in
+        fragments(&v6().udp(PORT, 53).payload_len(3000).build(), 1280, 77).into_iter().enumerate()
+    {
         add(&format!("fragment {i}"), fragment);
     }
-    for (i, fragment) in fragments(&v4().udp(53, PORT).payload_len(3000).build(), 1200, 78).into_iter().enumerate() {
+    for (i, fragment) in
+        fragments(&v4().udp(53, PORT).payload_len(3000).build(), 1200, 78).into_iter().enumerate()
+    {
         add(&format!("fragment {i} back"), fragment);
     }
     let sent = |len: usize| {
@@ -111,37 +119,49 @@ fn packets() -> Vec<(String, Vec<u8>)> {
     let came = |len: usize| {
         Builder::ethernet([4; 6], [2; 6]).ipv6(WEB6, HOST).ttl(60).udp(53, PORT).payload_len(len).build()
     };
-    for (kind, code) in [(11, 0), (11, 1), (12, 2)].into_iter().chain((0..16).filter(|c| *c != 4).map(|c| (3, c))) {
+    for (kind, code) in [(11, 0), (11, 1)].into_iter().chain((0..16).filter(|c| *c != 4).map(|c| (3, c))) {
         add(&format!("ICMP {kind} {code}"), error_v4(kind, code, 0, &sent(64), 28));
     }
     add("ICMP 3 3 with more", error_v4(3, 3, 0, &sent(64), 92));
     for mtu in [1500, 1400, 1280] {
         add(&format!("fragmentation needed, {mtu}"), error_v4(3, 4, mtu, &sent(1400), 28));
     }
-    for pointer in 0..21 {
-        add(&format!("parameter problem at {pointer}"), error_v4(12, 0, pointer << 24, &sent(64), 28));
-    }
-    for (kind, code) in [(3, 0), (3, 1), (4, 1), (4, 2)].into_iter().chain((0..6).map(|code| (1, code))) {
+    for (kind, code) in
+        [(3, 0), (3, 1), (4, 1), (4, 2)].into_iter().chain([0, 1, 2, 4, 5].map(|code| (1, code)))
+    {
         add(&format!("ICMPv6 {kind} {code}"), error_v6(kind, code, 6, &came(64)));
     }
     for mtu in [1280, 1400, 1500] {
         add(&format!("packet too big, {mtu}"), error_v6(2, 0, mtu, &came(1200)));
     }
-    for pointer in 0..41 {
-        add(&format!("parameter problem at {pointer} of IPv6"), error_v6(4, 0, pointer, &came(64)));
-    }
     rows
 }
 
-/// What is up to each translator: the identification of packets that are no fragments, and so the checksum over it.
+/// What is up to each translator: the identification of packets that are no fragments, and so the checksum over it. Tayga
+/// is older than RFC 7915 and forbids the fragmentation of all packets, of those of up to 1 260 bytes too, also inside
+/// ICMP errors.
 fn comparable(packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
-    if let Ok(mut header) = wire::ipv4::Packet::new_checked(&mut packet[..]) {
+    if packet[0] >> 4 == 6 {
+        return packet;
+    }
+    let is_error = packet[9] == 1 && wire::icmp::is_error(packet[20]);
+    for at in if is_error { &[0, 28][..] } else { &[0] } {
+        let mut header = wire::ipv4::Packet::new_checked(&mut packet[*at..]).expect("IPv4");
         assert!(header.checksum_is_valid());
-        if !header.more_fragments() && header.fragment_offset() == 0 {
+        let is_fragment = header.more_fragments() || header.fragment_offset() > 0;
+        let len = header.total_len();
+        if !is_fragment {
             header.set_id(0);
+            if len <= 1260 {
+                packet[at + 6] &= !0x40;
+            }
+            wire::ipv4::Packet::new_checked(&mut packet[*at..]).expect("IPv4").fill_checksum();
         }
-        header.fill_checksum();
+    }
+    if is_error {
+        // The packet inside is not as it was summed.
+        packet[22..24].fill(0);
     }
     packet
 }
@@ -156,7 +176,7 @@ fn tayga_translates_the_same_packets_alike() {
     let (mut alike, mut differing) = (0, Vec::new());
     for (what, frame) in packets() {
         let mine = ours.send(&frame);
-        let other = theirs.ask(&frame[14..]);
+        let other = theirs.ask(&frame[14..], if mine.is_ok() { 10.0 } else { 0.5 });
         let shown = |packet: &[u8]| packet.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         match (&mine, &other) {
             (Ok(mine), Some(other)) if comparable(&mine[14..]) == comparable(other) => alike += 1,

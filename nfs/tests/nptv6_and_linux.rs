@@ -9,7 +9,9 @@ use wire::builder::{Builder, icmp_error};
 /// What arrives at the interface of that name in the namespace.
 const INNER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const OUTER: [u8; 6] = [2, 0, 0, 0, 0, 2];
-const REMOTE: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1);
+/// How long a packet may take.
+const PATIENCE: f64 = 10.0;
+const REMOTE: Ipv6Addr = Ipv6Addr::new(0x2a00, 0, 0, 0, 0, 0, 0, 1);
 
 /// A router between `in` and `out`, whose far ends are `in-far` and `out-far`.
 fn router() -> Option<Space> {
@@ -49,10 +51,13 @@ fn linux_translates_the_same_packets_alike() {
     ] {
         space.run("ip6tables -t mangle -F");
         space.run(&format!("ip -6 route replace {internal} via fe80::9 dev in"));
-        let out = format!("-A POSTROUTING -o out -s {internal} -j SNPT --src-pfx {internal} --dst-pfx {external}");
-        let back = format!("-A PREROUTING -i out -d {external} -j DNPT --src-pfx {external} --dst-pfx {internal}");
-        if let Err(error) =
-            space.try_run(&format!("ip6tables -t mangle {out}")).and(space.try_run(&format!("ip6tables -t mangle {back}")))
+        let out =
+            format!("-A POSTROUTING -o out -s {internal} -j SNPT --src-pfx {internal} --dst-pfx {external}");
+        let back =
+            format!("-A PREROUTING -i out -d {external} -j DNPT --src-pfx {external} --dst-pfx {internal}");
+        if let Err(error) = space
+            .try_run(&format!("ip6tables -t mangle {out}"))
+            .and(space.try_run(&format!("ip6tables -t mangle {back}")))
         {
             println!("skipped: no prefix translation in this kernel: {error}");
             return;
@@ -70,14 +75,25 @@ fn linux_translates_the_same_packets_alike() {
             0x2ab0_2ab0_0000_0000_0001,
         ] {
             let inside = Ipv6Addr::from(prefix.address() | host & !prefix.mask());
-            let there = Builder::ethernet([2; 6], INNER).ipv6(inside, REMOTE).udp(4000, 53).payload(b"question").build();
+            let there = Builder::ethernet([2; 6], INNER)
+                .ipv6(inside, REMOTE)
+                .udp(4000, 53)
+                .payload(b"question")
+                .build();
             let sent = ours.send(&there).expect("translated");
-            let theirs = outward.ask(&there).unwrap_or_else(|| panic!("{internal}: {inside} is lost"));
+            let theirs =
+                outward.ask(&there, PATIENCE).unwrap_or_else(|| panic!("{internal}: {inside} is lost"));
             assert_eq!(plain(&sent), plain(&theirs), "{internal} > {external}: {inside}");
             let (outside, _) = wire::parse(&sent).ipv6_addresses(&sent).expect("IPv6");
-            let back = Builder::ethernet([2; 6], OUTER).ipv6(REMOTE, outside).udp(53, 4000).payload(b"answer").build();
+            let back = Builder::ethernet([2; 6], OUTER)
+                .ipv6(REMOTE, outside)
+                .udp(53, 4000)
+                .payload(b"answer")
+                .build();
             let sent = ours.send(&back).expect("translated");
-            let theirs = inward.ask(&back).unwrap_or_else(|| panic!("{internal}: the answer to {inside} is lost"));
+            let theirs = inward
+                .ask(&back, PATIENCE)
+                .unwrap_or_else(|| panic!("{internal}: the answer to {inside} is lost"));
             assert_eq!(plain(&sent), plain(&theirs), "{external} > {internal}: {inside}");
             assert_eq!(wire::parse(&sent).ipv6_addresses(&sent).map(|(_, dst)| dst), Some(inside.into()));
             compared += 2;
@@ -99,10 +115,12 @@ fn errors_find_back_with_the_packet_inside() {
     let expected = icmp_error(&sent, router.into(), wire::icmpv6::TIME_EXCEEDED, 0, 0).expect("an error");
     assert_eq!(nf.send(&error), Ok(expected));
     // From inside, about a packet that came in.
-    let question = Builder::ethernet([4; 6], [2; 6]).ipv6(REMOTE, outside_of(&outside)).udp(53, 9).payload(b"x").build();
+    let question =
+        Builder::ethernet([4; 6], [2; 6]).ipv6(REMOTE, outside_of(&outside)).udp(53, 9).payload(b"x").build();
     let arrived = nf.send(&question).expect("translated");
     let error = icmp_error(&arrived, inside.into(), wire::icmpv6::UNREACHABLE, 4, 0).expect("an error");
-    let expected = icmp_error(&question, outside_of(&outside).into(), wire::icmpv6::UNREACHABLE, 4, 0).expect("an error");
+    let expected = icmp_error(&question, outside_of(&outside).into(), wire::icmpv6::UNREACHABLE, 4, 0)
+        .expect("an error");
     assert_eq!(nf.send(&error), Ok(expected));
     // Between two inside by an external address.
     let sent = Builder::ethernet([2; 6], [4; 6]).ipv6(inside, other).udp(1, 9).payload(b"x").build();

@@ -3,6 +3,7 @@
 use super::icmp::{Message, quotation_unit, quoted, to_v4, to_v6};
 use super::packet::{Ip, Way, change, rewrite_transport};
 use super::reasons::*;
+use super::sessions::Protocol;
 use super::translator::Translator;
 use crate::tunnel::{after_tags, set_ether_type};
 use engine::Reason;
@@ -12,7 +13,8 @@ use wire::{FlowKey, Headers, icmpv6, ipv4, ipv6};
 
 /// Bytes of an error that are looked at, and that it becomes at the most.
 pub(super) const LONGEST: usize = 2048;
-/// An ICMPv6 error fits into the smallest MTU there may be (RFC 4443 section 2.4).
+/// An ICMP error has at most so many bytes (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4).
+const LONGEST_V4: usize = 576;
 const LONGEST_V6: usize = 1280;
 /// Bytes of the ICMP header.
 const ICMP_HEADER: usize = 8;
@@ -47,7 +49,7 @@ impl Translator {
     fn errand(&self, headers: &Headers, frame: &[u8]) -> Option<Errand> {
         let inner = headers.embedded(frame)?;
         let from = FlowKey::from_packet(&inner, frame)?;
-        let protocol = Ip::read(&inner, frame)?.protocol;
+        let protocol = Protocol::of(&inner)?;
         match from {
             FlowKey::V6(inner) => {
                 let (_, dst) = headers.ipv6_addresses(frame)?;
@@ -81,7 +83,8 @@ impl Translator {
         let link = after_tags(headers).ok_or(UNTRANSLATED)?;
         let at = headers.l4_offset().ok_or(ICMP_OTHER)?;
         let inner = headers.embedded(frame).ok_or(ICMP_UNRELATED)?;
-        let inner_ip = Ip::read(&inner, frame).ok_or(ICMP_UNRELATED)?;
+        let inner_ip = Protocol::of(&inner).and_then(|protocol| Ip::read(&inner, frame, protocol));
+        let inner_ip = inner_ip.ok_or(ICMP_UNRELATED)?;
         let Some(&[kind, code, _, _, a, b, c, d]) = frame.get(at..).and_then(<[u8]>::first_chunk) else {
             return Err(ICMP_OTHER);
         };
@@ -103,7 +106,7 @@ impl Translator {
         let inner_header = if is_v6 { inner_ip.v6_header_len() } else { ipv4::HEADER_LEN };
         let icmp_at = link + outer_header;
         let inner_at = icmp_at + ICMP_HEADER;
-        let most = if is_v6 { link + LONGEST_V6 } else { out.len() };
+        let most = link + if is_v6 { LONGEST_V6 } else { LONGEST_V4 };
         let out = out.get_mut(..most).ok_or(NO_ROOM)?;
         out.fill(0);
         let carried = frame.get(inner_ip.data..quotation_end).unwrap_or_default();
@@ -137,7 +140,7 @@ impl Translator {
         let outer = Ip {
             class: headers.traffic_class(frame).unwrap_or(0),
             hops: headers.ttl(frame).unwrap_or(0).saturating_sub(1),
-            protocol: super::sessions::Protocol::Icmp,
+            protocol: Protocol::Icmp,
             part: None,
             dont_fragment: false,
             data: icmp_at,

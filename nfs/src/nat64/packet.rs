@@ -41,16 +41,15 @@ pub(super) struct Ip {
 }
 
 impl Ip {
-    /// Of an IPv4 or IPv6 packet; `None` if its headers are broken, or its protocol is none that is translated.
+    /// Of an IPv4 or IPv6 packet of this protocol; `None` if its headers are broken.
     #[inline]
-    pub(super) fn read(headers: &Headers, frame: &[u8]) -> Option<Ip> {
+    pub(super) fn read(headers: &Headers, frame: &[u8], protocol: Protocol) -> Option<Ip> {
         let l3 = headers.l3_offset();
         let end = l3 + headers.l3_len()?;
         let word = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
-        let (protocol, part, dont_fragment, data);
+        let (part, dont_fragment, data);
         if headers.is_ipv4() {
             let fragment = word(l3 + 6)?;
-            protocol = Protocol::of_v4(headers.protocol()?)?;
             data = l3 + headers.ip_header_len();
             dont_fragment = fragment & DONT_FRAGMENT != 0;
             part = (fragment & 0x3fff != 0).then_some(Part {
@@ -59,7 +58,6 @@ impl Ip {
                 id: word(l3 + 4)?.into(),
             });
         } else {
-            protocol = Protocol::of_v6(headers.protocol()?)?;
             dont_fragment = false;
             if frame.get(l3 + 6).copied() == Some(protocol.v6()) {
                 (data, part) = (l3 + ipv6::HEADER_LEN, None);

@@ -10,7 +10,7 @@ use engine::Time;
 use tables::flow_table::{EntryId, FlowTable, Hint};
 use wire::checksum::Delta;
 use wire::protocol::ip;
-use wire::{FlowKey, FlowKey4, FlowKey6};
+use wire::{FlowKey, FlowKey4, FlowKey6, Headers};
 
 /// Timers are this coarse.
 const TICK_NANOS: u64 = 100_000_000;
@@ -41,6 +41,21 @@ impl Protocol {
             ip::ICMPV6 => Some(Protocol::Icmp),
             ip::ICMP => None,
             other => Protocol::of_v4(other),
+        }
+    }
+
+    /// Of a packet; of an IPv6 fragment after the first it means nothing (RFC 8200 section 4.5).
+    #[inline]
+    pub(super) fn of(headers: &Headers) -> Option<Protocol> {
+        let number = headers.protocol()?;
+        if headers.is_ipv4() { Protocol::of_v4(number) } else { Protocol::of_v6(number) }
+    }
+
+    /// Of the packets with this key.
+    pub(super) fn of_key(key: &FlowKey) -> Option<Protocol> {
+        match key {
+            FlowKey::V4(key) => Protocol::of_v4(key.proto),
+            FlowKey::V6(key) => Protocol::of_v6(key.proto),
         }
     }
 

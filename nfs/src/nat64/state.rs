@@ -56,12 +56,13 @@ struct Datagram {
     proto: Option<u8>,
 }
 
-/// Its addresses as they left.
+/// Its addresses as they left, and the protocol of its first fragment, by the number in IPv4.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Readdressed {
     src: IpAddr,
     dst: IpAddr,
+    carries: u8,
     seen: u64,
 }
 
@@ -113,7 +114,8 @@ fn fragment_record(datagram: FragmentKey, to: &FlowKey, seen: Time) -> Record {
             Datagram { src: Ipv6Addr::from(src).into(), dst: Ipv6Addr::from(dst).into(), id, proto: None }
         }
     };
-    let value = Readdressed { src: to.source(), dst: to.destination(), seen: seen.as_nanos() };
+    let carries = Protocol::of_key(to).unwrap_or_default().v4();
+    let value = Readdressed { src: to.source(), dst: to.destination(), carries, seen: seen.as_nanos() };
     record(FRAGMENT, Scope::Shared, key, value)
 }
 
@@ -150,12 +152,17 @@ fn parse(record: &Record) -> Result<Parsed, StateError> {
                 }
                 _ => return Err(malformed(kind, "its key is of no IP version")),
             };
+            let protocol = Protocol::of_v4(value.carries)
+                .ok_or_else(|| malformed(kind, format!("protocol {} is not translated", value.carries)))?;
+            let (proto4, proto6) = (protocol.v4(), protocol.v6());
             let to = match (value.src, value.dst) {
                 (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                    FlowKey::V4(FlowKey4 { src: src.into(), dst: dst.into(), ..FlowKey4::default() })
+                    let (src, dst) = (src.into(), dst.into());
+                    FlowKey::V4(FlowKey4 { src, dst, proto: proto4, ..FlowKey4::default() })
                 }
                 (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                    FlowKey::V6(FlowKey6 { src: src.into(), dst: dst.into(), ..FlowKey6::default() })
+                    let (src, dst) = (src.into(), dst.into());
+                    FlowKey::V6(FlowKey6 { src, dst, proto: proto6, ..FlowKey6::default() })
                 }
                 _ => return Err(malformed(kind, "its addresses are of two versions")),
             };

@@ -98,18 +98,21 @@ impl Translator {
         now: Time,
     ) -> Result<(Ip, Turn), Refusal> {
         self.admit(headers, frame)?;
-        let ip = Ip::read(headers, frame).ok_or(Refusal::Drop(UNSUPPORTED_PROTOCOL))?;
-        let later = ip.is_later();
+        let datagram = FragmentKey::from_packet(headers, frame);
+        let unsupported = Refusal::Drop(UNSUPPORTED_PROTOCOL);
+        if headers.is_later_fragment() {
+            let known = datagram.and_then(|datagram| self.fragments.later(datagram, now));
+            let to = known.ok_or(Refusal::Drop(FRAGMENT_WITHOUT_FIRST))?;
+            let ip = Protocol::of_key(&to).and_then(|protocol| Ip::read(headers, frame, protocol));
+            let way = way(headers.is_ipv4(), &to);
+            return Ok((ip.ok_or(unsupported)?, Turn { to, delta: Delta::NONE, way, sums: false }));
+        }
+        let ip = Protocol::of(headers)
+            .and_then(|protocol| Ip::read(headers, frame, protocol))
+            .ok_or(unsupported)?;
         if ip.protocol == Protocol::Icmp && headers.is_fragment() {
             // A pseudo-header of the whole would be needed, which nobody has (RFC 7915 section 1.2).
             return Err(Refusal::Drop(ICMP_FRAGMENT));
-        }
-        let datagram = FragmentKey::from_packet(headers, frame);
-        if later {
-            let known = datagram.and_then(|datagram| self.fragments.later(datagram, now));
-            let to = known.ok_or(Refusal::Drop(FRAGMENT_WITHOUT_FIRST))?;
-            let way = way(headers.is_ipv4(), &to);
-            return Ok((ip, Turn { to, delta: Delta::NONE, way, sums: false }));
         }
         let kind = headers.icmp_type_code(frame).map(|(kind, _)| kind);
         let asks = match kind {
@@ -130,7 +133,7 @@ impl Translator {
                 return Err(Refusal::Drop(NO_UDP_CHECKSUM));
             }
         }
-        let key = FlowKey::from_packet(headers, frame).ok_or(Refusal::Drop(UNSUPPORTED_PROTOCOL))?;
+        let key = FlowKey::from_packet(headers, frame).ok_or(unsupported)?;
         let (to, delta) = match key {
             FlowKey::V6(key) => self.outward(key, ip.protocol, event)?,
             FlowKey::V4(key) => self.inward(key, ip.protocol, event)?,

@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// One instance of an NF, and its clock.
 pub struct Bench {
@@ -19,11 +21,14 @@ impl Bench {
         static POOLS: OnceLock<StandPools> = OnceLock::new();
         let pools = POOLS.get_or_init(|| {
             let file_prefix = format!("referee-{}", std::process::id());
-            let options = EalOptions { hugepages: false, pci: false, memory_mb: 64, file_prefix, extra: Vec::new() };
+            let options =
+                EalOptions { hugepages: false, pci: false, memory_mb: 64, file_prefix, extra: Vec::new() };
             StandPools::new(&Eal::init(&options).expect("EAL"), 1024).expect("packet memory")
         });
         let registry = nfs::registry();
-        let config = toml::de::ValueDeserializer::parse(config).expect("TOML");
+        let table = DeTable::parse(config).expect("TOML");
+        let span = table.span();
+        let config = ValueDeserializer::from(Spanned::new(span, DeValue::Table(table.into_inner())));
         let configured = registry.get(kind).expect("registered").configure(config).expect("a configuration");
         let prepared = configured.prepare(&Site::default()).expect("a good configuration");
         let stand = Stand::new(pools, prepared.as_ref(), WorkerSite { index: 0, count: 1, seed: 7 });
@@ -100,8 +105,8 @@ impl Drop for Space {
     }
 }
 
-/// Sends what it reads, a packet in hex per line, on one interface, and says what arrives on another: a packet that was
-/// not sent from here, in hex, or `-` when there is none soon.
+/// Sends what it reads, a packet in hex per line and how many seconds to wait, on one interface, and says what arrives on
+/// another: a packet that was not sent from here, in hex, or `-` when there is none.
 const PROBE: &str = r#"
 import select, socket, sys, time
 kind = socket.SOCK_RAW if sys.argv[3] == "ethernet" else socket.SOCK_DGRAM
@@ -112,14 +117,15 @@ def opened(name):
 sender, receiver = opened(sys.argv[1]), opened(sys.argv[2])
 print("ready", flush=True)
 for line in sys.stdin:
-    packet = bytes.fromhex(line)
+    packet, patience = line.split()
+    packet = bytes.fromhex(packet)
     while select.select([receiver], [], [], 0)[0]:
         receiver.recv(65535)
     if kind == socket.SOCK_RAW:
         sender.send(packet)
     else:
         sender.sendto(packet, (sys.argv[1], 0x86dd if packet[0] >> 4 == 6 else 0x0800))
-    answer, end = "-", time.monotonic() + float(sys.argv[4])
+    answer, end = "-", time.monotonic() + float(patience)
     while answer == "-" and time.monotonic() < end:
         if select.select([receiver], [], [], max(0, end - time.monotonic()))[0]:
             seen, where = receiver.recvfrom(65535)
@@ -140,7 +146,7 @@ impl Probe {
     pub fn new(space: &Space, sender: &str, receiver: &str, link: &str) -> Probe {
         let mut child = space
             .inside("python3 -c")
-            .args([PROBE, sender, receiver, link, "3"])
+            .args([PROBE, sender, receiver, link])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -157,10 +163,10 @@ impl Probe {
         line.trim().to_owned()
     }
 
-    /// What becomes of a packet.
-    pub fn ask(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
+    /// What becomes of a packet, if anything does within so many seconds.
+    pub fn ask(&mut self, packet: &[u8], patience: f64) -> Option<Vec<u8>> {
         let hex: String = packet.iter().map(|byte| format!("{byte:02x}")).collect();
-        writeln!(self.input, "{hex}").expect("to write");
+        writeln!(self.input, "{hex} {patience}").expect("to write");
         let line = self.line();
         let digit = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).expect("hex");
         (line != "-").then(|| (0..line.len()).step_by(2).map(digit).collect())
