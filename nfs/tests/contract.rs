@@ -231,6 +231,44 @@ fn a_load_balancer_keeps_the_contract_in_every_mode() {
     }
 }
 
+/// The servers of a real capture become static bindings of IPv6 hosts; half way, the translator's state moves to another
+/// instance.
+#[test]
+fn a_translator_between_ip_versions_moves_half_way_through_a_real_capture() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/general/dev"));
+    if !folder.exists() {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    }
+    for name in ["ndpi_netflix.pcap", "ndpi_teams.pcap", "zeek_http_bro.org.pcap"] {
+        let mut reader = capture::Reader::open(folder.join(name)).expect("a capture");
+        let (mut frames, mut servers) = (Vec::new(), std::collections::BTreeSet::new());
+        while let (true, Ok(Some(frame))) = (frames.len() < 1500, reader.next()) {
+            let headers = wire::parse(frame.bytes);
+            let protocol =
+                [(6, "tcp"), (17, "udp")].into_iter().find(|(n, _)| headers.protocol() == Some(*n));
+            if let (Some((_, protocol)), Some((_, server)), Some((_, port))) =
+                (protocol, headers.ipv4_addresses(frame.bytes), headers.ports(frame.bytes))
+                && (1..1024).contains(&port)
+                && server >> 28 < 0xe
+            {
+                servers.insert((protocol, std::net::Ipv4Addr::from(server), port));
+            }
+            frames.push(harness::Frame::new("captured", frame.bytes.to_vec()));
+        }
+        assert!(!servers.is_empty(), "{name} has no server");
+        let mut config = "prefix = \"2001:db8:64::/96\"\n[forward]\n".to_owned();
+        for (n, (protocol, server, port)) in servers.iter().enumerate() {
+            config += &format!("\"{protocol} {server}:{port}\" = \"[2001:db8:5::{n:x}]:{port}\"\n");
+        }
+        let registry = nfs::registry();
+        let mut trial = Trial::example(registry.get("nat64").expect("registered"));
+        (trial.config, trial.frames) = (config, frames);
+        let report = trial.check_rule(Rule::State);
+        assert!(report.is_clean() && report.notes.is_empty(), "{name}\n{report}");
+    }
+}
+
 /// The servers of a real capture become services; half way, the balancer's state moves to another instance.
 #[test]
 fn a_load_balancer_moves_half_way_through_a_real_capture() {

@@ -65,14 +65,14 @@ impl Bench {
         })
     }
 
-    fn to_v4(&mut self, frame: &Builder) -> Result<FlowKey4, &'static str> {
+    fn sent_as_v4(&mut self, frame: &Builder) -> Result<FlowKey4, &'static str> {
         self.send(frame).map(|key| match key {
             FlowKey::V4(key) => key,
             FlowKey::V6(key) => panic!("to IPv6: {key:?}"),
         })
     }
 
-    fn to_v6(&mut self, frame: &Builder) -> Result<FlowKey6, &'static str> {
+    fn sent_as_v6(&mut self, frame: &Builder) -> Result<FlowKey6, &'static str> {
         self.send(frame).map(|key| match key {
             FlowKey::V6(key) => key,
             FlowKey::V4(key) => panic!("to IPv4: {key:?}"),
@@ -81,17 +81,17 @@ impl Bench {
 
     /// UDP from a host: the port that it gets.
     fn udp(&mut self, from: (&str, u16), to: (&str, u16)) -> Result<u16, &'static str> {
-        self.to_v4(&ipv6(from.0, to.0).udp(from.1, to.1).payload(b"x")).map(|key| key.sport)
+        self.sent_as_v4(&ipv6(from.0, to.0).udp(from.1, to.1).payload(b"x")).map(|key| key.sport)
     }
 
     /// UDP from outside to a port: whom it reaches.
     fn udp_back(&mut self, from: (Ipv4Addr, u16), port: u16) -> Result<(Ipv6Addr, u16), &'static str> {
-        let sent = self.to_v6(&ipv4(from.0, POOL).udp(from.1, port).payload(b"x"));
+        let sent = self.sent_as_v6(&ipv4(from.0, POOL).udp(from.1, port).payload(b"x"));
         sent.map(|key| (key.dst.into(), key.dport))
     }
 
     fn tcp(&mut self, from: (&str, u16), to: (&str, u16), flags: u8) -> Result<u16, &'static str> {
-        self.to_v4(&ipv6(from.0, to.0).tcp(from.1, to.1).flags(flags)).map(|key| key.sport)
+        self.sent_as_v4(&ipv6(from.0, to.0).tcp(from.1, to.1).flags(flags)).map(|key| key.sport)
     }
 
     fn tcp_back(
@@ -100,7 +100,7 @@ impl Bench {
         port: u16,
         flags: u8,
     ) -> Result<(Ipv6Addr, u16), &'static str> {
-        let sent = self.to_v6(&ipv4(from.0, POOL).tcp(from.1, port).flags(flags));
+        let sent = self.sent_as_v6(&ipv4(from.0, POOL).tcp(from.1, port).flags(flags));
         sent.map(|key| (key.dst.into(), key.dport))
     }
 

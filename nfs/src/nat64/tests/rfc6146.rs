@@ -26,7 +26,7 @@ fn ports_are_even_or_odd_as_the_hosts_are_and_a_host_has_one_address() {
     let mut nat = Bench::new("pool = [\"203.0.113.0/28\"]");
     let mut addresses = std::collections::BTreeSet::new();
     for port in 1000..1100 {
-        let key = nat.to_v4(&ipv6(HOST, WEB.0).udp(port, 53)).expect("translated");
+        let key = nat.sent_as_v4(&ipv6(HOST, WEB.0).udp(port, 53)).expect("translated");
         assert_eq!(key.sport % 2, port % 2);
         addresses.insert(key.src);
     }
@@ -105,10 +105,10 @@ fn hosts_meet_by_their_ipv4_endpoints() {
     let mut nat = Bench::new("pool = [\"203.0.113.1\"]\nfiltering = \"endpoint_independent\"");
     let server = nat.udp((OTHER, 5000), (WEB.0, 53)).expect("translated");
     let pool = "2001:db8:64::203.0.113.1";
-    let asked = nat.to_v6(&ipv6(HOST, pool).udp(4000, server)).expect("hairpinned");
+    let asked = nat.sent_as_v6(&ipv6(HOST, pool).udp(4000, server)).expect("hairpinned");
     assert_eq!((Ipv6Addr::from(asked.src), Ipv6Addr::from(asked.dst)), (address(pool), address(OTHER)));
     assert_eq!(asked.dport, 5000);
-    let answered = nat.to_v6(&ipv6(OTHER, pool).udp(5000, asked.sport)).expect("hairpinned");
+    let answered = nat.sent_as_v6(&ipv6(OTHER, pool).udp(5000, asked.sport)).expect("hairpinned");
     assert_eq!((Ipv6Addr::from(answered.src), Ipv6Addr::from(answered.dst)), (address(pool), address(HOST)));
     assert_eq!((answered.sport, answered.dport), (server, 4000));
     assert_eq!(nat.sessions(), 3);
