@@ -88,7 +88,7 @@ fn a_translator_between_ip_versions_keeps_the_contract() {
     for more in [
         "untranslated = \"pass\"",
         "filtering = \"endpoint_independent\"\nicmp_from = [\"192.0.2.254\", \"2001:db8::fe\"]\n\
-         mtu = { v4 = 576, v6 = 1280 }",
+         mtu = { v4 = 1260, v6 = 1280 }",
         "udp_without_checksum = \"drop\"\ncapacity = 4096\nmtu = { v4 = 9000, v6 = 9000, fragments = 9000 }",
     ] {
         let mut config =

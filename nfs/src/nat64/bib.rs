@@ -76,6 +76,16 @@ impl Bib {
         self.by_inside.len()
     }
 
+    /// Memory for each binding of capacity.
+    #[cfg(test)]
+    pub(super) fn bytes_per_binding(&self) -> usize {
+        let permits = self.permits.as_ref().map_or(0, FlowTable::bytes_per_entry);
+        self.by_inside.bytes_per_entry()
+            + self.by_outside.bytes_per_entry()
+            + permits
+            + size_of::<Option<EntryId>>()
+    }
+
     /// The binding of an IPv6 endpoint.
     pub(super) fn get(&self, inside: Endpoint6) -> Option<Binding> {
         self.by_inside.get(&inside, inside.hash_with(self.seed)).copied()

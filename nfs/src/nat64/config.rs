@@ -10,7 +10,7 @@ use crate::teller::Sources;
 use engine::ConfigError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV6};
 
 /// Configuration of [`super::Nat64`].
@@ -105,9 +105,10 @@ impl Default for Mtu {
     }
 }
 
-/// The smallest MTU there may be: RFC 791 (hosts), RFC 8200 section 5.
-const LEAST_V4: u16 = 576;
+/// The smallest MTU there may be (RFC 8200 section 5), and what fits into it as an IPv4 packet: where less does, a router
+/// has to fragment, as no IPv6 sender would.
 const LEAST_V6: u16 = 1280;
+const LEAST_V4: u16 = LEAST_V6 - 20;
 
 /// How long a session may be silent before it ends (RFC 6146 section 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -146,7 +147,7 @@ fn capacity() -> usize {
     65_536
 }
 
-/// Sessions up to this: 4 million take about 1.5 GB.
+/// Sessions up to this: 4 million take about 2.6 GB.
 const MOST_SESSIONS: usize = 1 << 22;
 
 /// A configuration that was checked.
@@ -161,7 +162,7 @@ pub struct Plan {
     /// Static bindings, by the IPv4 and by the IPv6 endpoint.
     pub(super) forward: (HashMap<Endpoint, Endpoint6>, HashMap<Endpoint6, Endpoint>),
     /// IPv4 addresses of static bindings.
-    forwarding: Vec<u32>,
+    forwarding: HashSet<u32>,
     pub(super) sources: Sources,
 }
 
@@ -201,7 +202,7 @@ impl Plan {
             places: HashMap::new(),
             ports: nat::ports(&config.ports)?,
             forward: Default::default(),
-            forwarding: Vec::new(),
+            forwarding: HashSet::new(),
             sources: Sources::new(&config.icmp_from)?,
         };
         plan.add_pool(&config.pool)?;
@@ -267,7 +268,7 @@ impl Plan {
                     wrong(message).help("leave one of them out: its answers could come from one only")
                 );
             }
-            self.forwarding.push(outside.address);
+            self.forwarding.insert(outside.address);
         }
         Ok(())
     }

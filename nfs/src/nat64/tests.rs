@@ -117,7 +117,7 @@ impl Bench {
     }
 }
 
-fn name(reason: Reason) -> &'static str {
-    let place = (0u8..).zip(REASONS).find(|(number, _)| Reason::new(*number) == reason);
+fn name(reason: engine::Reason) -> &'static str {
+    let place = (0u8..).zip(REASONS).find(|(number, _)| engine::Reason::new(*number) == reason);
     place.expect("a declared reason").1
 }

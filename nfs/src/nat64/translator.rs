@@ -228,10 +228,9 @@ impl Translator {
         event: Event,
     ) -> Result<(FlowKey, Delta), Refusal> {
         let key = self.key_of(&from, protocol).ok_or(Refusal::Drop(NOT_GLOBAL))?;
-        let plan = Arc::clone(&self.plan);
         let (to, delta) = match self.sessions.of_v6(&key) {
             Some(id) => {
-                let passed = self.sessions.pass(&plan, id, (Side::V6, event.flags), event.now);
+                let passed = self.sessions.pass(&self.plan, id, (Side::V6, event.flags), event.now);
                 let (key, session) = passed.ok_or(Refusal::Drop(NOT_OPENING))?;
                 (key.v4(session.outside), session.to_v4)
             }
@@ -240,7 +239,7 @@ impl Translator {
                 (to, change(&from.into(), &to.into()))
             }
         };
-        if !plan.is_outside(to.dst) {
+        if !self.plan.is_outside(to.dst) {
             return Ok((to.into(), delta));
         }
         // To an IPv4 address of the translator: back from there (RFC 6146 section 3.8).
@@ -291,16 +290,15 @@ impl Translator {
         protocol: Protocol,
         event: Event,
     ) -> Result<(FlowKey, Delta), Refusal> {
-        let plan = Arc::clone(&self.plan);
         let (to, delta) = match self.sessions.of_v4(&from) {
             Some(id) => {
-                let passed = self.sessions.pass(&plan, id, (Side::V4, event.flags), event.now);
+                let passed = self.sessions.pass(&self.plan, id, (Side::V4, event.flags), event.now);
                 let (key, session) = passed.ok_or(Refusal::Drop(NO_MAPPING))?;
-                (key.v6(&plan).reversed(), session.to_v6)
+                (key.v6(&self.plan).reversed(), session.to_v6)
             }
             None => {
                 let key = self.open_inward(from, protocol, event).map_err(Refusal::Drop)?;
-                let to = key.v6(&plan).reversed();
+                let to = key.v6(&self.plan).reversed();
                 (to, change(&from.into(), &to.into()))
             }
         };

@@ -22,6 +22,7 @@ fn mistakes_are_told_with_their_key_and_with_advice() {
         (with_pool("capacity = 0"), "capacity", "a capacity of 0 sessions is not possible"),
         (with_pool("timeouts = { udp = \"0s\" }"), "timeouts", "sessions that end at once are none"),
         (with_pool("mtu = { v6 = 1279 }"), "mtu", "'v6' is 1279"),
+        (with_pool("mtu = { v4 = 576 }"), "mtu", "'v4' is 576"),
         (with_pool("mtu = { v6 = 1400, fragments = 1500 }"), "mtu", "'fragments' is 1500"),
         (with_pool("icmp_from = [\"ff02::1\"]"), "icmp_from", "'icmp_from' cannot have ff02::1"),
         (
