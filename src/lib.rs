@@ -43,7 +43,13 @@ enum Command {
 
 /// Runs the program with the kinds of NF in `registry`; the arguments are the process's.
 pub fn main(registry: Registry) -> ExitCode {
-    let filter = EnvFilter::try_from_env("BRAID_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = match std::env::var("BRAID_LOG").ok().filter(|wanted| !wanted.is_empty()) {
+        Some(wanted) => EnvFilter::try_new(&wanted).unwrap_or_else(|error| {
+            eprintln!("braid: BRAID_LOG is not understood: {error}; write warn, info, debug or dpdk=debug");
+            EnvFilter::new("warn")
+        }),
+        None => EnvFilter::new("warn"),
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A log that another part of the process has set up already stays.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();

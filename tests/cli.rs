@@ -110,6 +110,104 @@ fn rules_checks_a_file_and_judges_a_trace() {
 }
 
 #[test]
+fn every_mistake_of_a_rule_file_is_told_with_its_line() {
+    let folder = Folder::new("mistakes");
+    let rules = folder.file("edge.rules", "alow ip\nallow tcp\ndeny tpc\nallow tcp form any\n");
+    let config = GOOD.replace("kind = \"mac_swap\"", "kind = \"firewall\"\nrules = \"edge.rules\"");
+    let file = folder.file("a.toml", &config);
+    let places = [":1:1: ", ":3:6: ", ":4:11: "].map(|place| format!("{rules}{place}"));
+    let (status, out, err) = braid(&["check", &file]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    for place in &places {
+        assert!(err.contains(&format!("{file}:7:9: error: {place}")), "{place}: {err}");
+    }
+    assert!(err.ends_with("has 3 errors\n"), "{err}");
+
+    let (status, out, err) = braid(&["rules", &rules]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    for place in &places {
+        assert!(err.contains(&format!("{place}error: ")), "{place}: {err}");
+    }
+    assert!(err.ends_with("has 3 errors\n"), "{err}");
+}
+
+#[test]
+fn every_bad_value_of_an_nf_is_told() {
+    let folder = Folder::new("values");
+    let keys = "kind = \"firewall\"\nrules = 3\ndefault = \"accept\"\nnon_ip = 1";
+    let file = folder.file("a.toml", &GOOD.replace("kind = \"mac_swap\"", keys));
+    let (_, _, err) = braid(&["check", &file]);
+    for place in ["7:9", "8:11", "9:10"] {
+        assert!(err.contains(&format!("{file}:{place}: error: ")), "{place}: {err}");
+    }
+    assert!(err.ends_with("has 3 errors\n"), "{err}");
+}
+
+#[test]
+fn check_warns_of_what_does_nothing_and_of_what_is_not_there() {
+    let folder = Folder::new("warnings");
+    let idle = "kind = \"firewall\"\nrules = []\ndefault = \"allow\"";
+    let config =
+        GOOD.replace("kind = \"mac_swap\"", idle).replace("net_null0", "net_af_packet0,iface=nosuch0");
+    let file = folder.file("a.toml", &config);
+    let (status, out, err) = braid(&["check", &file]);
+    assert_eq!(status, Some(0), "{err}");
+    assert!(out.contains("good"), "{out}");
+    assert!(err.contains(&format!("{file}:7:9: warning: there is no rule")), "{err}");
+    assert!(err.contains(&format!("{file}:2:10: warning: there is no network interface nosuch0")), "{err}");
+}
+
+#[test]
+fn a_replay_that_cannot_end_well_does_not_begin() {
+    let folder = Folder::new("ends");
+    let config = folder.file("a.toml", GOOD);
+    let input = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/captures/ping.pcap");
+    let (here, out) = (folder.0.display().to_string(), folder.0.join("out.pcap").display().to_string());
+    for (input, out, state, said) in [
+        (here.as_str(), out.as_str(), "s.json", "is a folder, not a capture file"),
+        (input, &here, "s.json", "is a folder, not a file"),
+        (input, "/nowhere/out.pcap", "s.json", "there is no folder /nowhere"),
+        (input, &out, "/nowhere/s.json", "there is no folder /nowhere"),
+        (input, &out, &out, "the state cannot go into one of the captures"),
+    ] {
+        let (status, printed, err) = braid(&["replay", &config, input, out, "--state", state]);
+        assert_eq!((status, printed.as_str()), (Some(1), ""), "{said}");
+        assert!(err.contains(said), "{said}: {err}");
+    }
+    assert!(!folder.0.join("out.pcap").exists(), "nothing was written");
+}
+
+#[test]
+fn the_log_of_dpdk_follows_the_log_of_the_program() {
+    let folder = Folder::new("log");
+    let file = folder.file("a.toml", &format!("[engine]\nsocket = \"off\"\n{GOOD}"));
+    let lines = |level: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_braid"));
+        let output = command.env("BRAID_LOG", level).args(["run", &file, "--duration", "50ms"]).output();
+        let said = String::from_utf8(output.expect("braid runs").stderr).expect("UTF-8");
+        said.lines().filter(|line| line.contains(" dpdk: ")).count()
+    };
+    let (warn, info, debug) = (lines("warn"), lines("info"), lines("debug"));
+    assert!(warn == 0 && info > 0 && debug > 4 * info, "{warn}, {info}, {debug} lines");
+}
+
+#[test]
+fn parameters_of_ctl_come_from_files_too() {
+    let folder = Folder::new("parameters");
+    let ctl = |parameters: &[&str]| {
+        let mut arguments = vec!["ctl", "--socket", "/nowhere/braid.sock", "config.apply"];
+        arguments.extend(parameters);
+        braid(&arguments).2
+    };
+    let next = format!("@{}", folder.file("next.toml", GOOD));
+    let json = format!("@{}", folder.file("more.json", "{\"config\": \"\"}"));
+    assert!(ctl(&[&next, "{\"dry_run\": true}"]).contains("no engine listens"), "they are understood");
+    assert!(ctl(&[&next, &json]).contains("the parameter 'config' is given twice"));
+    assert!(ctl(&["@/nowhere/next.toml"]).contains("cannot read /nowhere/next.toml"));
+    assert!(ctl(&["next.toml"]).contains("or @FILE"), "what was probably meant");
+}
+
+#[test]
 fn ctl_alone_lists_the_methods_without_an_engine() {
     let (status, out, _) = braid(&["ctl"]);
     assert_eq!(status, Some(0));
@@ -128,7 +226,7 @@ fn ctl_without_an_engine_says_how_to_get_one() {
     );
     let (status, _, err) = braid(&["ctl", "stats.get", "[1]", "--socket", "/nowhere/braid.sock"]);
     assert_eq!(status, Some(1));
-    assert!(err.contains("the parameters are a JSON object"), "{err}");
+    assert!(err.contains("the parameters are no JSON object"), "{err}");
 }
 
 #[test]
@@ -142,7 +240,13 @@ fn nfs_lists_the_kinds_and_describes_one() {
     assert_eq!(status, Some(0));
     let described: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert!(described["config"]["properties"]["rules"].is_object(), "{described}");
-    assert_eq!(braid(&["nfs", "firewal"]).0, Some(1));
+    let (status, _, err) = braid(&["nfs", "firewal"]);
+    assert_eq!(status, Some(1));
+    assert!(err.contains("did you mean 'firewall'?"), "{err}");
+    assert!(
+        braid(&["nfs", "switch"]).2.contains("did you mean 'l2fwd' (a switch"),
+        "by what it says of itself"
+    );
 }
 
 #[test]

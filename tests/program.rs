@@ -126,6 +126,11 @@ fn a_signal_ends_a_run_gracefully() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = Folder::new("signal");
         let run = Run::start(&folder, LIVE);
+        // The socket is there before the first packet.
+        let mut client = run.client();
+        while rig::stats(&mut client).packets.sent == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         run.signal(signal);
         let ended = run.wait();
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{signal:?}");

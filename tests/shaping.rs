@@ -29,7 +29,7 @@ const NUMBER: usize = 42;
 /// Time in nanoseconds since the first packet, and the frame's number.
 type Seen = (u64, usize);
 
-/// Ten seconds of numbered frames of 64 flows.
+/// Ten seconds of numbered frames, each of a flow of its own: however flows are spread, every worker gets its share.
 fn ten_seconds(path: &Path) {
     let mut writer = Writer::create(path, Format::PcapNano).expect("a capture");
     for number in 0..FRAMES {
@@ -37,7 +37,7 @@ fn ten_seconds(path: &Path) {
         payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
         let frame = Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
             .ipv4([10, 0, 0, 1], [10, 0, 0, 2])
-            .udp(1000 + (number % 64) as u16, 9)
+            .udp(1000 + number as u16, 9)
             .payload(&payload)
             .build();
         writer.write(START + number as u64 * GAP, FRAME as u32, [&frame[..]]).expect("a frame");

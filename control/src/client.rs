@@ -27,6 +27,9 @@ pub enum ClientError {
     /// Somebody else listens.
     #[error("the socket {0} is served by another user's process (user id {1})")]
     Stranger(String, u32),
+    /// It may not be opened.
+    #[error("{0} belongs to another user, who runs the engine: ask as that user, or as root")]
+    NotAllowed(String),
     /// The connection failed.
     #[error("{path}: {source}")]
     Io {
@@ -69,6 +72,7 @@ impl Client {
         let name = path.display().to_string();
         let failed = |source: io::Error| match source.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => ClientError::NobodyThere(name.clone()),
+            ErrorKind::PermissionDenied => ClientError::NotAllowed(name.clone()),
             _ => ClientError::Io { path: name.clone(), source },
         };
         let stream = UnixStream::connect(path).map_err(failed)?;

@@ -25,6 +25,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_stats_get",
     "rte_free",
     "rte_get_tsc_hz",
+    "rte_log_cur_msg_loglevel",
     "rte_log_set_global_level",
     "rte_mbuf_dynfield_register",
     "rte_mempool_(avail_count|free)",

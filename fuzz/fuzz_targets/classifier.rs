@@ -4,6 +4,9 @@
 use libfuzzer_sys::fuzz_target;
 use tables::classifier::{CLASS_BYTES, Classifier, Key, Masked, NONE, PortRange, Prefix, Rule, VlanMatch};
 
+/// Rules at the most: enough for more classes than fit, and few enough for many runs a second.
+const MOST: usize = 600;
+
 /// Numbers from the input; zeros after its end.
 struct Bytes<'a>(&'a [u8]);
 
@@ -54,6 +57,7 @@ impl Bytes<'_> {
             },
             ether_type: (more & 4 != 0).then(|| self.ether_type()),
             icmp: (more & 8 != 0).then(|| (self.byte(), (more & 16 != 0).then_some(more))),
+            tag: self.masked(more & 32 == 0),
         }
     }
 
@@ -71,6 +75,7 @@ impl Bytes<'_> {
             destination_port: self.short(),
             protocol: [6, 17, 1, 58, self.byte()][usize::from(shape >> 1) % 5],
             tcp_flags: self.byte(),
+            tag: self.byte(),
             vlan: if shape & 16 == 0 { Key::UNTAGGED } else { self.short() },
             icmp: self.short(),
             has_ports: shape & 32 == 0,
@@ -90,6 +95,7 @@ fuzz_target!(|data: &[u8]| {
             let host = Some(Prefix::V4((i as u32).wrapping_mul(0x9e37_79b9), 32));
             some.iter().map(move |&rule| if i == 0 { rule } else { Rule { source: host, ..rule } })
         })
+        .take(MOST)
         .collect();
     for memory in [0, CLASS_BYTES] {
         let mut found = [0; 40];

@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
                 assert!(first.is_none_or(|rule| rule < rules.rules.len()));
             }
         }
-        Err(error) => points_into(&error, text),
+        Err(errors) => errors.errors.iter().for_each(|error| points_into(error, text)),
     }
     if let Err(error) = header {
         points_into(&error, text);

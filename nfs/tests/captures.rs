@@ -60,3 +60,19 @@ fn a_shaper_polices_and_marks_a_capture_alike_in_two_instances() {
         }
     }
 }
+
+#[test]
+fn a_firewall_knows_the_connections_of_a_capture_in_two_instances() {
+    // The traffic pauses for five minutes. No time-out ends with the pause, as timers are coarser than packets.
+    let timeouts = "tracking.timeouts = { udp_stream = \"10m\", tcp_picked_up = \"10m\" }";
+    for capture in CAPTURES.into_iter().chain(["ndpi_http_ipv6.pcap"]) {
+        for rules in [
+            "rules = [\"allow ct state established,related\", \"allow udp ct state new\", \
+             \"allow tcp to any port 443 ct state new\"]",
+            "rules = [\"deny ct state invalid,related\", \"deny tcp to any port 80 ct state new\"]\n\
+             default = \"allow\"",
+        ] {
+            goes_on("firewall", &format!("{rules}\n{timeouts}"), capture);
+        }
+    }
+}

@@ -68,6 +68,18 @@ fn a_firewall_that_reads_one_field_keeps_the_contract() {
     }
 }
 
+#[test]
+fn a_firewall_that_tracks_connections_keeps_the_contract() {
+    for config in [
+        "rules = [\"allow ct state established,related\", \"allow from 10.0.0.0/8 ct state new\"]",
+        "rules = [\"deny ct state invalid\", \"deny udp to any port 53 ct state new\"]\ndefault = \"allow\"\n\
+         malformed = \"pass\"\ntracking.pick_up = false",
+        "rules = [\"allow ct state untracked,new,established\"]\nfragments = \"drop\"\ntracking.liberal = true",
+    ] {
+        check("firewall", config);
+    }
+}
+
 /// Hosts of both sides are reached, so errors, echoes and questions leave; and limits of all kinds are met.
 #[test]
 fn a_router_between_two_sides_keeps_the_contract() {

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import selectors
+import socket
 import subprocess
 import sys
 import time
@@ -23,14 +24,13 @@ class Hugepages:
     """Hugepages of 2 MB for both programs: those that are free, or reserved for as long as this runs, by root."""
 
     PATH = "/sys/kernel/mm/hugepages/hugepages-2048kB"
-    WANTED = 320
 
-    def __init__(self):
+    def __init__(self, wanted=320):
         self.before = None
-        missing = self.WANTED - self.read("free_hugepages")
+        missing = wanted - self.read("free_hugepages")
         if missing > 0:
             self.reserve(self.read("nr_hugepages") + missing)
-        self.there = self.read("free_hugepages") >= self.WANTED
+        self.there = self.read("free_hugepages") >= wanted
 
     def read(self, name):
         try:
@@ -130,9 +130,9 @@ def run_testpmd(mode, devices, cores, seconds, hugepages, options=()):
     return int(total[1]) * 1e3 / used
 
 
-def toml(engine, ports, nfs, chains):
+def toml(engine, ports, nfs, chains, control="off"):
     """A configuration; `ports` by name the device and more lines, `nfs` by name lines, `chains` lists of lines."""
-    lines = ["[engine]", 'socket = "off"', *engine]
+    lines = ["[engine]", f'socket = "{control}"', *engine]
     for name, (device, *more) in ports.items():
         lines += [f"[ports.{name}]", f'device = "{device}"', *more]
     for name, settings in nfs.items():
@@ -143,12 +143,12 @@ def toml(engine, ports, nfs, chains):
 
 
 def start_braid(name, text, seconds):
-    """Starts `braid run` on a configuration, which is left beside the results."""
+    """Starts `braid run` on a configuration, which is left beside the results; `seconds` None: until it is ended."""
     path = f"{FOLDER}/{name}.toml"
     with open(path, "w") as file:
         file.write(text)
     command = [os.path.abspath(os.environ["BRAID"]), "run", path, "--json"]
-    command += ["--duration", f"{round(seconds * 1000)}ms"]
+    command += [] if seconds is None else ["--duration", f"{round(seconds * 1000)}ms"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -160,11 +160,74 @@ def finish_braid(name, process):
     return json.loads(out)
 
 
-def run_braid(name, text, seconds):
-    """Packets sent per microsecond of the workers' CPU time: millions per second."""
+def run_braid(name, text, seconds, lossy=()):
+    """The account of a run in which everything was sent, but for drops under the reasons in `lossy`."""
     account = finish_braid(name, start_braid(name, text, seconds))
     packets = account["packets"]
-    used = sum(worker["cpu_ns"] for worker in account["workers"])
-    if used == 0 or packets["sent"] == 0 or packets["sent"] != packets["received"]:
+    lost = sum(packets["dropped"].get(reason, 0) for reason in lossy)
+    if packets["sent"] == 0 or packets["sent"] + lost != packets["received"]:
         stop(f"braid run {name}.toml did not send everything: {json.dumps(packets)}")
-    return packets["sent"] * 1e3 / used
+    return account
+
+
+def speed(account, before=None):
+    """Packets received per microsecond of the workers' CPU time: millions per second; since an earlier account."""
+    received = account["packets"]["received"] - (before["packets"]["received"] if before else 0)
+    used = sum(worker["cpu_ns"] for worker in account["workers"])
+    used -= sum(worker["cpu_ns"] for worker in before["workers"]) if before else 0
+    if used <= 0 or received <= 0:
+        stop(f"nothing was received in {used} ns")
+    return received * 1e3 / used
+
+
+class Control:
+    """The control socket of a running braid."""
+
+    def __init__(self, path, process, patience=120):
+        self.socket = socket.socket(socket.AF_UNIX)
+        for _ in range(patience * 20):
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if process.poll() is not None:
+                    stop(f"braid ended:\n{process.stderr.read()}")
+                time.sleep(0.05)
+        else:
+            stop(f"braid does not listen on {path}")
+        self.lines = self.socket.makefile()
+
+    def call(self, method, **params):
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        self.socket.sendall(json.dumps(call).encode() + b"\n")
+        answer = json.loads(self.lines.readline() or "{}")
+        if "result" not in answer:
+            stop(f"{method}: {json.dumps(answer)}")
+        return answer["result"]
+
+
+def run_braid_warm(name, text, seconds, packets):
+    """Millions of packets per CPU second of a run once so many packets have gone by. The control socket of the
+    configuration is `bench.sock`."""
+    process = start_braid(name, text, None)
+    control = Control(f"{FOLDER}/bench.sock", process)
+    while (before := control.call("stats.get"))["packets"]["received"] < packets:
+        time.sleep(0.05)
+    time.sleep(seconds)
+    after = control.call("stats.get")
+    control.call("engine.stop")
+    account = finish_braid(name, process)
+    if sum(account["packets"]["dropped"].values()) > 0:
+        stop(f"braid run {name}.toml dropped: {json.dumps(account['packets'])}")
+    return speed(after, before)
+
+
+def memory_of_braid(name, text):
+    """Bytes of memory of its own that a running braid has asked for, and those of them that it has written to."""
+    process = start_braid(name, text, None)
+    control = Control(f"{FOLDER}/bench.sock", process)
+    with open(f"/proc/{process.pid}/status") as status:
+        found = dict(re.findall(r"(\w+):\s*(\d+) kB", status.read()))
+    control.call("engine.stop")
+    finish_braid(name, process)
+    return int(found["VmData"]) * 1024, int(found["RssAnon"]) * 1024

@@ -11,12 +11,16 @@ import sys
 import time
 
 import traffic
-from programs import CORES, FOLDER, WORKER, Hugepages, run_braid, run_testpmd, stop, toml
+import works
+from programs import CORES, FOLDER, WORKER, Hugepages, run_braid, run_braid_warm, run_testpmd, speed, stop, toml
+from works import CAPTURES, MILLION, NFS, PATHS
 
 UNIT = "testpmd macswap"
 # The ratio to the unit that is aimed at.
 AIMS = {"mac_swap": 0.95, "firewall_10": 0.52, "firewall_1000": 0.41, "monitor": 0.45, "nat": 0.50}
-TARGETS = {f"{setting}/{work}": aim for setting in ("pcap", "pcap_4k", "pcap_2k") for work, aim in AIMS.items()}
+ONE_WAY = AIMS | {"router_1000": 0.70, "lb_nat": 0.50, "firewall_10+nat+monitor": 0.36}
+TARGETS = {f"pcap/{work}": aim for work, aim in ONE_WAY.items()}
+TARGETS |= {f"{setting}/{work}": aim for setting in ("pcap_4k", "pcap_2k") for work, aim in AIMS.items()}
 TARGETS |= {f"{setting}/mac_swap": AIMS["mac_swap"] for setting in ("null", "null_4k", "null_2k")}
 
 # Where packets are. With hugepages, as both programs are meant to run and others are measured. Or in ordinary pages,
@@ -26,32 +30,15 @@ TARGETS |= {f"{setting}/mac_swap": AIMS["mac_swap"] for setting in ("null", "nul
 HUGE, PAGES_4K, PAGES_2K = "hugepages", "ordinary pages, buffers of 4 KiB", "ordinary pages, buffers of 2 KiB"
 BUFFER, HEADROOM = 4096, 128
 
-NFS = {
-    "swap": ['kind = "mac_swap"'],
-    "watch": ['kind = "monitor"'],
-    "nat": ['kind = "nat"', 'inside = ["10.0.0.0/8"]', 'pool = ["203.0.113.1"]'],
-    **{f"edge_{n}": ['kind = "firewall"', f'rules = "rules-{n}"'] for n in (10, 1000, 10000)},
-}
-# What braid does, by the NFs of its chain.
-PATHS = {
-    "forward": [],
-    "mac_swap": ["swap"],
-    "firewall_10": ["edge_10"],
-    "firewall_1000": ["edge_1000"],
-    "firewall_10000": ["edge_10000"],
-    "monitor": ["watch"],
-    "nat": ["nat"],
-    "firewall_10+monitor+mac_swap": ["edge_10", "watch", "swap"],
-}
-
 
 class Setting:
     """Two devices with traffic between them."""
 
-    def __init__(self, title, devices, works, both_ways=True, match="", workers=1, others=(), memory=HUGE):
+    def __init__(self, title, devices, works, both_ways=True, match="", workers=1, others=(), memory=HUGE, buffers=None):
         self.title, self.devices, self.works = title, devices, works
         self.both_ways, self.match, self.workers, self.others = both_ways, match, workers, others
-        self.memory = memory
+        # Number and size of buffers, where they are not the usual ones.
+        self.memory, self.buffers = memory, buffers
 
     def cores(self):
         if self.workers > len(CORES):
@@ -62,12 +49,17 @@ class Setting:
         options = [f"--rxq={self.workers}", f"--txq={self.workers}"]
         if self.memory == PAGES_4K:
             options.append(f"--mbuf-size={BUFFER + HEADROOM}")
+        if self.buffers:
+            count, size = self.buffers
+            options += [f"--total-num-mbufs={count}", f"--mbuf-size={size + HEADROOM}"]
         return run_testpmd(mode, self.devices, self.cores(), seconds, self.memory == HUGE, options)
 
     def braid(self, name, work, seconds):
+        """Millions of packets per CPU second."""
         path = PATHS[work]
         several = [f"rx_queues = {self.workers}"] if self.workers > 1 else []
-        ports = {side: (device, *several) for side, device in zip("ab", self.devices)}
+        devices = [device.replace(USUAL, capture_of(work)) for device in self.devices]
+        ports = {side: (device, *several) for side, device in zip("ab", devices)}
         chains = []
         for start, end in ["ab", "ba"] if self.both_ways else ["ab"]:
             lines = [f'name = "{start}{end}"', f'from = "{start}"', f"path = {json.dumps(path)}", f'to = "{end}"']
@@ -75,19 +67,47 @@ class Setting:
         engine = [f"cores = {self.cores()}"]
         if self.memory == PAGES_4K:
             engine.append(f"buffers = {{ size = {BUFFER} }}")
+        if self.buffers:
+            count, size = self.buffers
+            engine.append(f"buffers = {{ count = {count}, size = {size} }}")
         if self.memory == HUGE:
             engine.append("hugepages = true")
-        text = toml(engine, ports, {nf: NFS[nf] for nf in path}, chains)
-        return run_braid(name, text, seconds)
+        nfs = {nf: NFS[nf] for nf in path}
+        if capture_of(work) == MANY:
+            # Not before every flow has been here, and that thrice.
+            return run_braid_warm(name, toml(engine, ports, nfs, chains, "bench.sock"), seconds, 3 * MILLION)
+        return speed(run_braid(name, toml(engine, ports, nfs, chains), seconds))
+
+
+def capture_of(work):
+    """The file with the packets of a work."""
+    return f"{CAPTURES.get(work, 'flows')}-64.pcap"
 
 
 # Packets from the capture go one way, as in what is published of others; those of net_null are zeros, and match no
-# protocol.
-CAPTURE = ["net_pcap0,rx_pcap=flows.pcap,infinite_rx=1", "net_null1,no-rx=1"]
+# protocol. NFs that want certain destinations have a capture of their own, of as many flows.
+USUAL, MANY = "flows-64.pcap", "million-64.pcap"
+CAPTURE, ONE_MILLION = ([f"net_pcap0,rx_pcap={file},infinite_rx=1", "net_null1,no-rx=1"] for file in (USUAL, MANY))
 CAPTURE_TITLE = f"net_pcap, {traffic.FLOWS} UDP flows of {traffic.FRAME} B, to net_null; the chain matches ip"
 NULLS = ["net_null0", "net_null1"]
 SETTINGS = {
-    "pcap": Setting(CAPTURE_TITLE, CAPTURE, list(PATHS), both_ways=False, match="ip", others=("io", "mac")),
+    "pcap": Setting(
+        CAPTURE_TITLE,
+        CAPTURE,
+        [work for work in PATHS if capture_of(work) != MANY],
+        both_ways=False,
+        match="ip",
+        others=("io", "mac"),
+    ),
+    "million": Setting(
+        CAPTURE_TITLE.replace(str(traffic.FLOWS), "1 000 000"),
+        ONE_MILLION,
+        [work for work in PATHS if capture_of(work) == MANY],
+        both_ways=False,
+        match="ip",
+        # The whole capture is in buffers.
+        buffers=(MILLION + 32768, 256),
+    ),
     "null": Setting("net_null both ways, 64 B", NULLS, ["forward", "mac_swap"]),
     "copy": Setting("net_null both ways, 64 B, copied", [f"{null},copy=1" for null in NULLS], ["mac_swap"]),
     "large": Setting("net_null both ways, 1500 B", [f"{null},size=1500" for null in NULLS], ["mac_swap"]),
@@ -143,14 +163,14 @@ def measure(key, works, others, runs, seconds):
 def rows(key, figures):
     """Results of a setting, printed as they are made."""
     show(f"\n{key}: {SETTINGS[key].title}; {SETTINGS[key].memory}")
-    show(f"  {'work':<30}{'Mpps':>8}{'lowest':>9}{'highest':>9}{'ratio':>8}{'target':>8}")
+    show(f"  {'work':<35}{'Mpps':>8}{'lowest':>9}{'highest':>9}{'ratio':>8}{'target':>8}")
     unit = statistics.median(figures[UNIT])
     results = []
     for name, runs in figures.items():
         mpps = statistics.median(runs)
         ratio, target = mpps / unit, TARGETS.get(f"{key}/{name}")
         verdict = "" if target is None else f"{target:8.2f}  {'PASS' if ratio >= target else 'short'}"
-        show(f"  {name:<30}{mpps:8.1f}{min(runs):9.1f}{max(runs):9.1f}{ratio:8.3f}{verdict}")
+        show(f"  {name:<35}{mpps:8.1f}{min(runs):9.1f}{max(runs):9.1f}{ratio:8.3f}{verdict}")
         result = {"name": name, "setting": key, "memory": SETTINGS[key].memory, "mpps": round(mpps, 3), "ratio": round(ratio, 4)}
         if target is not None:
             result |= {"target": target, "pass": ratio >= target}
@@ -187,24 +207,28 @@ def main():
         return
     if args.runs < 1 or args.seconds <= 0:
         stop("--runs and --seconds are at least 1 and more than 0")
-    works = chosen(args.names)
-    traffic.write_capture(f"{FOLDER}/flows.pcap")
-    for count in (10, 1000, 10000):
-        traffic.write_rules(f"{FOLDER}/rules-{count}", count)
+    chosen_works = chosen(args.names)
+    everything = {work for names in chosen_works.values() for work in names}
+    if "million" in chosen_works:
+        show("making a capture of a million flows and a table of a million routes, if they are not there ...")
+    works.write_files({nf for work in everything for nf in PATHS[work]})
+    for name in sorted({"flows", *(CAPTURES.get(work, "flows") for work in everything)}):
+        works.capture(name)
 
     about = machine() | {"runs": args.runs, "seconds": args.seconds, "load_before": os.getloadavg()}
     show(f"{about['cpu']}, {about['cores']} cores, DPDK {about['dpdk']}, Linux {about['kernel']}")
     show("Millions of packets per CPU second of the polling threads: median, lowest and highest of "
          f"{args.runs} runs of {args.seconds:g} s; load average {about['load_before'][0]:.1f}")
-    hugepages = Hugepages()
+    hugepages = Hugepages(1024 if "million" in chosen_works else 320)
     atexit.register(hugepages.give_back)
     if not hugepages.there:
         show("no hugepages to be had: what wants them runs in ordinary pages with buffers of 4 KiB")
         for setting in SETTINGS.values():
             setting.memory = PAGES_4K if setting.memory == HUGE else setting.memory
+        chosen_works.pop("million", None)
     begun = time.monotonic()
     results = []
-    for key, names in works.items():
+    for key, names in chosen_works.items():
         if SETTINGS[key].cores() is None:
             show(f"\n{key}: skipped: {SETTINGS[key].workers} workers, and {len(CORES)} cores")
             continue

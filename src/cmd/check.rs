@@ -19,6 +19,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let (plan, more) = config.plan().map_err(Failure::config)?;
     show_warnings(config.warnings(), &config);
     show_warnings(&more, &config);
+    show_warnings(&config.lacks(&plan), &config);
     print(&format!(
         "{}: good: {}, {}, {}, {}; {} packet buffers, {} MB",
         config.file(),

@@ -17,8 +17,10 @@ use std::process::ExitCode;
 pub struct Args {
     /// The method; none: list them
     method: Option<String>,
-    /// Its parameters, a JSON object; `-`: from stdin
-    params: Option<String>,
+    /// Its parameters: JSON objects, put together; `@FILE`: from a file; `-`: from stdin. A file that is no JSON
+    /// is a configuration: `config.apply @next.toml '{"dry_run": true}'`
+    #[arg(value_name = "JSON")]
+    params: Vec<String>,
     /// The engine's control socket [default: as in --config, else /run/braid.sock as root, else
     /// $XDG_RUNTIME_DIR/braid.sock]
     #[arg(long, value_name = "PATH")]
@@ -39,15 +41,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         print(&table.trim_fmt())?;
         return Ok(ExitCode::SUCCESS);
     };
-    let params = match args.params.as_deref() {
-        None => Value::Object(Map::new()),
-        Some("-") => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            read_params(&text)?
-        }
-        Some(text) => read_params(text)?,
-    };
+    let params = read_params(method, &args.params)?;
     let mut client = Client::connect(&path(args, registry)?)?;
     let result = client.call(method, &params)?;
     print(&format!("{result:#}"))?;
@@ -63,11 +57,47 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_params(text: &str) -> Result<Value, Failure> {
+/// All parameters together. What is given twice is an error, as nobody knows which was meant.
+fn read_params(method: &str, given: &[String]) -> Result<Value, Failure> {
+    let mut all = Map::new();
+    for given in given {
+        let read = match given.strip_prefix('@') {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| Failure::message(format!("cannot read {file}: {error}")))?;
+                object_or_configuration(method, file, text)?
+            }
+            None if given == "-" => {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text)?;
+                object_or_configuration(method, "stdin", text)?
+            }
+            None => object("the parameters", given)?,
+        };
+        for (key, value) in read {
+            if all.insert(key.clone(), value).is_some() {
+                return Err(Failure::message(format!("the parameter '{key}' is given twice")));
+            }
+        }
+    }
+    Ok(Value::Object(all))
+}
+
+/// A JSON object begins with a brace, which TOML cannot.
+fn object_or_configuration(method: &str, name: &str, text: String) -> Result<Map<String, Value>, Failure> {
+    if method == "config.apply" && !text.trim_start().starts_with('{') {
+        return Ok(Map::from_iter([("config".to_owned(), Value::String(text))]));
+    }
+    object(&format!("the parameters in {name}"), &text)
+}
+
+fn object(what: &str, text: &str) -> Result<Map<String, Value>, Failure> {
     match serde_json::from_str(text) {
-        Ok(params @ Value::Object(_)) => Ok(params),
-        Ok(_) => Err(Failure::message("the parameters are a JSON object: '{\"nf\": \"edge\"}'")),
-        Err(error) => Err(Failure::message(format!("the parameters are not JSON: {error}"))),
+        Ok(Value::Object(params)) => Ok(params),
+        Ok(_) => Err(Failure::message(format!("{what} are no JSON object, like '{{\"nf\": \"edge\"}}'"))),
+        Err(error) => Err(Failure::message(format!(
+            "{what} are not JSON: {error}; write an object like '{{\"nf\": \"edge\"}}', or @FILE"
+        ))),
     }
 }
 

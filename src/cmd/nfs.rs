@@ -28,8 +28,8 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     };
     let Some(entry) = registry.get(kind) else {
-        let known: Vec<&str> = registry.iter().map(|entry| entry.name).collect();
-        return Err(Failure::message(format!("there is no NF kind '{kind}'; known: {}", known.join(", "))));
+        let help = control::config::kind_advice(kind, registry);
+        return Err(Failure::message(format!("there is no NF kind '{kind}': {help}")));
     };
     let commands: Vec<String> = entry.commands.iter().map(|c| format!("{}: {}", c.name, c.summary)).collect();
     if args.json {

@@ -1,11 +1,13 @@
 //! `braid replay FILE.toml IN OUT [--chain NAME] [--state STATE.json] [--json]`
 
 use super::{Failure, Outcome, session, show_warnings};
+use control::config::{unreadable, unwritable};
 use control::{Config, signals};
 use engine::{Engine, EngineError, Record, Registry, Selector, StateError};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of `braid replay`.
@@ -33,14 +35,7 @@ pub struct Args {
 pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let config = Config::read_for_replay(&args.file, registry).map_err(Failure::config)?;
     show_warnings(config.warnings(), &config);
-    if !args.input.is_file() {
-        return Err(Failure::message(format!("there is no capture file {}", args.input.display())));
-    }
-    if let (Ok(input), Ok(output)) = (fs::canonicalize(&args.input), fs::canonicalize(&args.output))
-        && input == output
-    {
-        return Err(Failure::message("the capture to write is the one to play: give another name"));
-    }
+    check_files(args)?;
     let replay = config.replay(args.chain.as_deref(), &args.input, &args.output).map_err(Failure::config)?;
     if args.chain.is_none() && config.chains.len() > 1 {
         eprintln!(
@@ -55,18 +50,53 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         std::thread::sleep(look);
         false
     });
-    let snapshot = engine.stop()?;
+    let (snapshot, problem) = session::stop(&engine)?;
     if let Some(path) = &args.state {
         let names = replay.plan.nfs.iter().map(|nf| nf.name.as_str());
         write_state(&engine, names, path)?;
     }
     session::report(&snapshot, args.json)?;
+    if let Some(problem) = problem {
+        return Err(problem);
+    }
     if interrupted {
         return Err(Failure::message(
             "interrupted before the end of the capture: the output is not complete",
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// That the files can be read and written is seen before the capture is played, which may take long.
+fn check_files(args: &Args) -> Result<(), Failure> {
+    let problem = unreadable(&args.input).or_else(|| unwritable(&args.output));
+    if let Some(problem) = problem.or_else(|| args.state.as_deref().and_then(unwritable)) {
+        return Err(Failure::message(problem));
+    }
+    if same_file(&args.input, &args.output) {
+        return Err(Failure::message("the capture to write is the one to play: give another name"));
+    }
+    if args
+        .state
+        .as_deref()
+        .is_some_and(|state| same_file(state, &args.input) || same_file(state, &args.output))
+    {
+        return Err(Failure::message("the state cannot go into one of the captures: give another name"));
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to one regular file, also to one that is yet to be made.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let fresh = |path: &Path| {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        Some((fs::canonicalize(folder).ok()?, path.file_name()?.to_owned()))
+    };
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        (Err(_), Err(_)) => fresh(one).is_some_and(|one| fresh(other) == Some(one)),
+        _ => false,
+    }
 }
 
 /// Writes `{nf: [records…]}`, sorted; an NF that keeps no state has an empty list.

@@ -1,7 +1,7 @@
 //! `braid rules RULES [--trace HEADERS]`
 
 use super::{Failure, Outcome, print};
-use ::nfs::firewall::rules::{self, Format, HeaderMatcher, RulesError};
+use ::nfs::firewall::rules::{self, Format, HeaderMatcher, RulesErrors};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Outcome {
     };
     let text = std::fs::read_to_string(trace)
         .map_err(|error| Failure::message(format!("cannot read {}: {error}", trace.display())))?;
-    let headers = rules::parse_trace(&text).map_err(|error| placed(trace, &error))?;
+    let headers = rules::parse_trace(&text).map_err(|error| placed(trace, &error.into()))?;
     let matcher = HeaderMatcher::new(&set);
     let mut out = String::with_capacity(headers.len() * 5);
     for header in &headers {
@@ -45,17 +45,21 @@ pub fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `file:line:column: error: message`, as for configurations.
-fn placed(file: &Path, error: &RulesError) -> Failure {
-    if error.line == 0 {
-        return Failure::message(&error.message);
+/// `file:line:column: error: message` for every mistake, and their number, as for configurations.
+fn placed(file: &Path, errors: &RulesErrors) -> Failure {
+    let file = file.display();
+    for error in &errors.errors {
+        if error.line == 0 {
+            return Failure::message(&error.message);
+        }
+        eprintln!("{file}:{}:{}: error: {}", error.line, error.column, error.message);
+        if let Some(help) = &error.help {
+            eprintln!("  help: {help}");
+        }
     }
-    let help = error.help.as_ref().map_or(String::new(), |help| format!("\n  help: {help}"));
-    Failure::message(format!(
-        "{}:{}:{}: error: {}{help}",
-        file.display(),
-        error.line,
-        error.column,
-        error.message
-    ))
+    let shown = errors.errors.len();
+    let count = shown + errors.more;
+    let first =
+        if errors.more > 0 { format!(", of which the first {shown} are shown") } else { String::new() };
+    Failure::message(format!("{file} has {count} error{}{first}", if count == 1 { "" } else { "s" }))
 }

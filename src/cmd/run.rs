@@ -50,10 +50,10 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     });
     // A change that waits for its confirmation stays as it is.
     controller.request_stop();
-    let snapshot = engine.stop()?;
+    let (snapshot, problem) = session::stop(&engine)?;
     drop(server);
     session::report(&snapshot, args.json)?;
-    Ok(ExitCode::SUCCESS)
+    problem.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// Opens the control socket. One that the configuration names has to be there; without the default one a run

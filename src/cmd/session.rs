@@ -4,7 +4,7 @@ use super::{Failure, print};
 use crate::report;
 use control::Config;
 use dpdk::{Eal, EalOptions};
-use engine::{Device, Engine, Plan, Snapshot};
+use engine::{Device, Engine, EngineError, Plan, Snapshot};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ const LONG: Duration = Duration::from_secs(1);
 /// Brings DPDK up for the plan, and starts the engine. The calling thread, and those that it starts later, keep
 /// off the workers' cores.
 pub fn start(config: &Config, plan: &Plan, hugepages: bool) -> Result<Arc<Engine>, Failure> {
+    // DPDK would say less, or the kernel end the process when the memory is touched.
+    if let Some(shortage) = config.shortage(plan, hugepages) {
+        return Err(Failure::config(config.refused(vec![shortage])));
+    }
     let devices: Vec<&str> = plan
         .ports
         .iter()
@@ -102,6 +106,17 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Stops the engine. There is an account also of a run that did not end well: a disk that is full, a capture that is
+/// cut short.
+pub fn stop(engine: &Engine) -> Result<(Snapshot, Option<Failure>), Failure> {
+    match engine.stop() {
+        Ok(snapshot) => Ok((snapshot, None)),
+        // Those workers still run.
+        Err(error @ EngineError::Stalled { .. }) => Err(error.into()),
+        Err(error) => Ok((engine.stop()?, Some(error.into()))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the tests of the whole program share: a folder of their own, a run of `braid`, its socket, its account.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod spaces;
+
 use capture::{CaptureError, Reader};
 use control::client::Client;
 use engine::Snapshot;

@@ -48,8 +48,8 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<Cha
         None => Some((String::new(), Expression::all())),
         Some(_) => read_match(&mut section, source),
     };
-    let path = section.strings("path", true, "[\"edge\", \"watch\"]");
-    let to = section.strings("to", true, "\"wan\"");
+    let path = section.strings("path", "\"edge\", or path = [\"edge\", \"watch\"]");
+    let to = section.strings("to", "\"wan\", or to = [\"wan\", \"dmz\"]");
     let modes = [("off", Parallel::Sequential), ("auto", Parallel::Sequential), ("max", Parallel::Max)];
     if let Some((Parallel::Max, span)) = section.word("parallel", &modes) {
         section.report(

@@ -22,6 +22,8 @@ pub mod buffers;
 mod chain;
 mod diagnostic;
 mod diff;
+mod files;
+mod machine;
 mod nearest;
 mod nf;
 mod plan;
@@ -35,8 +37,9 @@ mod tests;
 pub use chain::ChainConfig;
 pub use diagnostic::{ConfigErrors, Diagnostic, Severity, line_column};
 pub use diff::{Change, ChangeKind, diff};
+pub use files::{unreadable, unwritable};
 pub(crate) use nearest::advice as nearest_name;
-pub use nf::NfConfig;
+pub use nf::{NfConfig, kind_advice};
 pub use plan::Replay;
 pub use port::{PortConfig, PortDevice};
 pub use settings::{EngineSettings, SocketChoice};
@@ -163,6 +166,11 @@ impl Config {
         Ok(self)
     }
 
+    /// The configuration refused for these reasons, which were found elsewhere.
+    pub fn refused(&self, diagnostics: Vec<Diagnostic>) -> ConfigErrors {
+        self.errors(diagnostics)
+    }
+
     fn errors(&self, mut diagnostics: Vec<Diagnostic>) -> ConfigErrors {
         diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
         ConfigErrors { file: self.file.clone(), text: self.text.clone(), diagnostics }
@@ -202,22 +210,31 @@ impl Config {
         let nfs = top.value("nf");
         let chains = top.value("chain");
         top.finish();
+        // A table under a misspelt name may be the one that is missing.
+        let misspelt = !diagnostics.is_empty();
+        names.ports_hidden = misspelt && ports.is_none();
+        names.nfs_hidden = misspelt && nfs.is_none();
+        names.chains_hidden = misspelt && chains.is_none();
 
         if let Some((value, table)) = engine.and_then(|value| table_of("engine", value, diagnostics)) {
             let section = Section::new("[engine]".to_owned(), value, table, diagnostics);
             self.engine = settings::read(section, &self.folder);
         }
-        for (name, span, value) in entries("ports", ports, diagnostics) {
+        let before = diagnostics.len();
+        let ports = entries("ports", ports, diagnostics);
+        names.ports_hidden |= diagnostics.len() > before;
+        let before = diagnostics.len();
+        let nfs = entries("nf", nfs, diagnostics);
+        names.nfs_hidden |= diagnostics.len() > before;
+        for Named { name, span, table, .. } in ports {
             names.ports.push(name.clone());
             check_name("port", &name, &span, diagnostics);
-            let Some((_, table)) = table_of(&format!("ports.{name}"), value, diagnostics) else { continue };
             let section = Section::new(format!("[ports.{name}]"), span.clone(), table, diagnostics);
             self.ports.extend(port::read(section, &name, span, &self.folder));
         }
-        for (name, span, value) in entries("nf", nfs, diagnostics) {
+        for Named { name, span, value, table } in nfs {
             names.nfs.push(name.clone());
             check_name("NF", &name, &span, diagnostics);
-            let Some((_, table)) = table_of(&format!("nf.{name}"), value, diagnostics) else { continue };
             self.nfs.extend(nf::read(&name, span, value, table, registry, diagnostics));
         }
         match chains.map(|value| (value.span(), value.get_ref())) {
@@ -249,7 +266,11 @@ fn read_text(path: &Path) -> io::Result<String> {
     }
     let mut text = String::new();
     // Not by the length that the file claims, which may be out of date and is 0 in /proc.
-    fs::File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text)?;
+    let read = fs::File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text);
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => io::Error::other("it is no text; a configuration is a TOML file"),
+        _ => error,
+    })?;
     if text.len() > MAX_TEXT {
         return Err(io::Error::other("it is longer than 16 MiB"));
     }
@@ -265,10 +286,23 @@ fn table_of<'a, 'i>(
     let table = value.get_ref().as_table();
     if table.is_none() {
         let message = format!("'{name}' is {}, not a table", section::type_of(value));
-        diagnostics
-            .push(Diagnostic::error(value.span(), message).help(format!("write [{name}] above its keys")));
+        let help = match (name, value.get_ref()) {
+            ("ports" | "nf", _) => format!("write [{name}.NAME], with a name of your choice, above each"),
+            (_, DeValue::Array(_)) => format!("write [{name}], with one bracket, above its keys"),
+            _ => format!("write [{name}] above its keys"),
+        };
+        diagnostics.push(Diagnostic::error(value.span(), message).help(help));
     }
     table.map(|table| (value.span(), table))
+}
+
+/// One table of `[ports.…]` or `[nf.…]`.
+struct Named<'a, 'i> {
+    name: String,
+    /// Where its name stands.
+    span: std::ops::Range<usize>,
+    value: &'a toml::Spanned<DeValue<'i>>,
+    table: &'a DeTable<'i>,
 }
 
 /// The named tables of `[ports.…]` or `[nf.…]`, in the order of the file.
@@ -276,13 +310,27 @@ fn entries<'a, 'i>(
     group: &str,
     value: Option<&'a toml::Spanned<DeValue<'i>>>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<(String, std::ops::Range<usize>, &'a toml::Spanned<DeValue<'i>>)> {
+) -> Vec<Named<'a, 'i>> {
     let Some((_, table)) = value.and_then(|value| table_of(group, value, diagnostics)) else {
         return Vec::new();
     };
-    let mut entries: Vec<_> =
-        table.iter().map(|(key, value)| (key.get_ref().to_string(), key.span(), value)).collect();
-    entries.sort_by_key(|(_, span, _)| span.start);
+    let mut entries = Vec::new();
+    // Keys right below [ports] or [nf] are one mistake, however many there are.
+    let mut nameless = Vec::new();
+    for (key, value) in table.iter() {
+        let (name, span) = (key.get_ref().to_string(), key.span());
+        match value.get_ref().as_table() {
+            Some(table) => entries.push(Named { name, span, value, table }),
+            None => nameless.push((span.start, name, span)),
+        }
+    }
+    entries.sort_by_key(|entry| entry.span.start);
+    if let Some((_, key, span)) = nameless.into_iter().min_by_key(|(start, ..)| *start) {
+        diagnostics.push(
+            Diagnostic::error(span, format!("'{key}' stands in [{group}] itself"))
+                .help(format!("write [{group}.NAME], with a name of your choice, above its keys")),
+        );
+    }
     entries
 }
 

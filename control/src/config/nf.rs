@@ -28,15 +28,23 @@ pub struct NfConfig {
     /// How often its state is saved against a panic.
     pub snapshot: Option<Duration>,
     pub(super) name_span: Range<usize>,
-    /// Places of its values by key.
+    /// Places of its values by key, and of the items of lists: `rules`, `rules[0]`.
     pub(super) values: BTreeMap<String, Range<usize>>,
 }
 
 impl NfConfig {
     /// The place of a key that its kind complains of: `rules`, or the beginning of `static[2].port`.
     pub(super) fn place(&self, key: Option<&str>) -> Range<usize> {
-        let top = key.map(|key| key.split(['.', '[']).next().unwrap_or(key));
-        top.and_then(|key| self.values.get(key)).unwrap_or(&self.name_span).clone()
+        let mut key = key.unwrap_or_default();
+        loop {
+            if let Some(place) = self.values.get(key) {
+                return place.clone();
+            }
+            match key.rfind(['.', '[']) {
+                Some(end) => key = &key[..end],
+                None => return self.name_span.clone(),
+            }
+        }
     }
 }
 
@@ -72,7 +80,7 @@ pub(super) fn read(
     let Some(entry) = registry.get(&kind) else {
         section.report(
             Diagnostic::error(kind_span, format!("unknown kind '{kind}' of NF"))
-                .help(nearest::advice(&kind, kinds())),
+                .help(kind_advice(&kind, registry)),
         );
         return None;
     };
@@ -82,28 +90,87 @@ pub(super) fn read(
         own.remove(key);
     }
     refuse_unknown_keys(&title, &mut own, entry, diagnostics);
-    let values = own.iter().map(|(key, value)| (key.get_ref().to_string(), value.span())).collect();
-    let own = Spanned::new(value.span(), DeValue::Table(own));
-    match entry.configure(ValueDeserializer::from(own)) {
-        Ok(configured) if diagnostics[before..].iter().all(|d| d.severity != super::Severity::Error) => {
-            Some(NfConfig {
-                name: name.to_owned(),
-                entry: *entry,
-                configured: Arc::from(configured),
-                on_panic: on_panic.map(|(policy, _)| policy).unwrap_or_default(),
-                snapshot: snapshot.map(|(period, _)| period),
-                name_span,
-                values,
-            })
+    let values = places(&own);
+    let configured = configure(&title, &name_span, value.span(), own, entry, diagnostics)?;
+    if diagnostics[before..].iter().any(|d| d.severity == super::Severity::Error) {
+        return None;
+    }
+    Some(NfConfig {
+        name: name.to_owned(),
+        entry: *entry,
+        configured: Arc::from(configured),
+        on_panic: on_panic.map(|(policy, _)| policy).unwrap_or_default(),
+        snapshot: snapshot.map(|(period, _)| period),
+        name_span,
+        values,
+    })
+}
+
+/// Reads the kind's own keys. Reading ends at the first bad value, so that value is set aside and the rest read
+/// again, until everything is told.
+fn configure(
+    title: &str,
+    name_span: &Range<usize>,
+    span: Range<usize>,
+    mut own: DeTable<'_>,
+    entry: &Entry,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Box<dyn Configured>> {
+    let mut set_aside = false;
+    loop {
+        let table = Spanned::new(span.clone(), DeValue::Table(own.clone()));
+        let error = match entry.configure(ValueDeserializer::from(table)) {
+            Ok(configured) => return (!set_aside).then_some(configured),
+            Err(error) => error,
+        };
+        // Without a place of its own, or with that of the whole table, the error is about the NF.
+        let place = error.span().filter(|place| *place != span);
+        let message = format!("{} in {title}", error.message());
+        let inside =
+            |value: &Range<usize>, place: &Range<usize>| value.start <= place.start && place.end <= value.end;
+        let key = place.as_ref().and_then(|place| {
+            let found =
+                own.iter().find(|(key, value)| inside(&value.span(), place) || inside(&key.span(), place));
+            found.map(|(key, _)| key.get_ref().to_string())
+        });
+        if !set_aside {
+            let place = place.unwrap_or_else(|| name_span.clone());
+            diagnostics.push(Diagnostic::error(place, message).help(example(entry)));
+        } else if let (Some(place), Some(_)) = (place, &key) {
+            diagnostics.push(Diagnostic::error(place, message));
         }
-        Ok(_) => None,
-        Err(error) => {
-            // Without a place of its own, or with that of the whole table, the error is about the NF.
-            let span = error.span().filter(|span| *span != value.span()).unwrap_or(name_span);
-            let message = format!("{} in {title}", error.message());
-            diagnostics.push(Diagnostic::error(span, message).help(example(entry)));
-            None
+        // That a value is missing which was set aside is no news.
+        own.remove(key?.as_str());
+        set_aside = true;
+    }
+}
+
+/// Where the values of a table stand, and the items of its lists.
+fn places(table: &DeTable<'_>) -> BTreeMap<String, Range<usize>> {
+    let mut places = BTreeMap::new();
+    for (key, value) in table.iter() {
+        for (i, item) in value.get_ref().as_array().into_iter().flat_map(|items| items.iter()).enumerate() {
+            places.insert(format!("{}[{i}]", key.get_ref()), item.span());
         }
+        places.insert(key.get_ref().to_string(), value.span());
+    }
+    places
+}
+
+/// What may have been meant by an unknown kind: a name like it, or a kind that says the word of itself.
+pub fn kind_advice(kind: &str, registry: &Registry) -> String {
+    let names = || registry.iter().map(|entry| entry.name);
+    let word = kind.to_lowercase();
+    let says_so = |entry: &&Entry| {
+        let mut words = entry.summary.split(|c: char| !c.is_alphanumeric());
+        word.len() >= 3 && words.any(|said| said.to_lowercase().starts_with(&word))
+    };
+    match registry.iter().find(says_so) {
+        Some(entry) if nearest::nearest(kind, names()).is_none() => {
+            let known: Vec<&str> = names().collect();
+            format!("did you mean '{}' ({})? known: {}", entry.name, entry.summary, known.join(", "))
+        }
+        _ => nearest::advice(kind, names()),
     }
 }
 

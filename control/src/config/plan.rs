@@ -3,7 +3,7 @@
 use super::diagnostic::{ConfigErrors, Diagnostic, Severity};
 use super::port::PortDevice;
 use super::{ChainConfig, Config, NfConfig, buffers, nearest};
-use engine::{ChainPlan, Device, NfPlan, Plan, PortPlan, Prepared, Site};
+use engine::{ChainPlan, ConfigError, Device, NfPlan, Plan, PortPlan, Prepared, Site};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -71,7 +71,7 @@ impl Config {
             let site = self.site(nf, names.clone(), gates, self.replay_seed());
             nfs.extend(prepare(nf, &site, &mut diagnostics).map(|prepared| plan_nf(nf, prepared)));
         }
-        if !diagnostics.is_empty() {
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             return Err(self.errors(diagnostics));
         }
         let port = |name: &str, device| PortPlan {
@@ -241,14 +241,23 @@ impl Config {
 
 fn prepare(nf: &NfConfig, site: &Site, diagnostics: &mut Vec<Diagnostic>) -> Option<Arc<dyn Prepared>> {
     match nf.configured.prepare(site) {
-        Ok(prepared) => Some(prepared),
+        Ok(prepared) => {
+            let remarks = prepared.remarks();
+            remarks.into_iter().for_each(|remark| report(nf, remark, Severity::Warning, diagnostics));
+            Some(prepared)
+        }
         Err(error) => {
-            let mut diagnostic = Diagnostic::error(nf.place(error.key.as_deref()), error.message);
-            diagnostic.help = error.help;
-            diagnostics.push(diagnostic);
+            report(nf, error, Severity::Error, diagnostics);
             None
         }
     }
+}
+
+/// All that a kind has to say of its configuration, each at its place.
+fn report(nf: &NfConfig, error: ConfigError, severity: Severity, diagnostics: &mut Vec<Diagnostic>) {
+    let ConfigError { key, message, help, also } = error;
+    diagnostics.push(Diagnostic { span: nf.place(key.as_deref()), message, help, severity });
+    also.into_iter().for_each(|other| report(nf, other, severity, diagnostics));
 }
 
 fn plan_nf(nf: &NfConfig, prepared: Arc<dyn Prepared>) -> NfPlan {

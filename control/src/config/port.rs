@@ -74,7 +74,7 @@ pub(super) enum Identity {
     Fresh(PathBuf, OsString),
 }
 
-fn identity_of_file(path: &Path) -> Identity {
+pub(super) fn identity_of_file(path: &Path) -> Identity {
     if let Ok(found) = fs::metadata(path) {
         return Identity::File(found.dev(), found.ino());
     }
@@ -85,11 +85,12 @@ fn identity_of_file(path: &Path) -> Identity {
 }
 
 /// Arguments of virtual devices that are paths, by how the device's name begins.
-const PATH_ARGUMENTS: [(&str, &[&str]); 4] = [
+const PATH_ARGUMENTS: [(&str, &[&str]); 5] = [
     ("net_pcap", &["rx_pcap", "tx_pcap"]),
     ("net_vhost", &["iface"]),
     ("eth_vhost", &["iface"]),
     ("net_virtio_user", &["path"]),
+    ("virtio_user", &["path"]),
 ];
 
 /// How names of virtual devices begin.
@@ -194,14 +195,22 @@ fn is_pci(name: &str) -> bool {
 
 /// The device string with paths that start from the configuration's folder.
 fn with_absolute_paths(name: &str, arguments: &str, folder: &Path) -> String {
-    let paths =
+    let mut paths =
         PATH_ARGUMENTS.iter().find(|(start, _)| name.starts_with(start)).map_or(&[][..], |(_, keys)| *keys);
+    // Otherwise it is a name that is no file's.
+    if name.starts_with("net_memif") && arguments.split(',').any(|argument| argument == "socket-abstract=no")
+    {
+        paths = &["socket"];
+    }
     let mut device = name.to_owned();
     for argument in arguments.split(',').filter(|argument| !argument.is_empty()) {
         device.push(',');
         match argument.split_once('=') {
             Some((key, path)) if paths.contains(&key) => {
-                device.push_str(&format!("{key}={}", folder.join(path).display()));
+                let path = folder.join(path);
+                // The driver wants a folder in it.
+                let path = if key == "socket" { std::path::absolute(&path).unwrap_or(path) } else { path };
+                device.push_str(&format!("{key}={}", path.display()));
             }
             _ => device.push_str(argument),
         }
@@ -209,9 +218,13 @@ fn with_absolute_paths(name: &str, arguments: &str, folder: &Path) -> String {
     device
 }
 
-/// The capture file that a net_pcap device wants to read, if it names one.
-pub(super) fn pcap_input(device: &str) -> Option<PathBuf> {
-    let (name, arguments) = device.split_once(',')?;
-    let path = arguments.split(',').find_map(|argument| argument.strip_prefix("rx_pcap="))?;
-    name.starts_with("net_pcap").then(|| PathBuf::from(path))
+/// The capture files that a net_pcap device reads and writes: whether it writes, and the path.
+pub(super) fn pcap_files(device: &str) -> impl Iterator<Item = (bool, &Path)> {
+    let (name, arguments) = device.split_once(',').unwrap_or((device, ""));
+    let arguments = if name.starts_with("net_pcap") { arguments } else { "" };
+    arguments.split(',').filter_map(|argument| match argument.split_once('=')? {
+        ("rx_pcap", path) => Some((false, Path::new(path))),
+        ("tx_pcap", path) => Some((true, Path::new(path))),
+        _ => None,
+    })
 }

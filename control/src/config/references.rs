@@ -1,11 +1,10 @@
 //! Whether the names in a configuration lead somewhere, and whether what they join fits together.
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::port::{Identity, PortDevice, pcap_input};
-use super::{Config, Purpose, nearest};
-use engine::Gates;
+use super::port::{Identity, PortDevice};
+use super::{Config, Purpose, files, nearest};
+use engine::{Device, Flaw, Gates};
 use std::collections::HashMap;
-use std::path::Path;
 
 /// All names that the file has, also of tables with errors in them: nobody is told that a port does not exist
 /// because its device is misspelt.
@@ -14,6 +13,12 @@ pub(super) struct Names {
     pub ports: Vec<String>,
     pub nfs: Vec<String>,
     pub chains: usize,
+    /// Ports may be there that were not found by their names, so none is called unknown or missing.
+    pub ports_hidden: bool,
+    /// The same of NFs.
+    pub nfs_hidden: bool,
+    /// The same of chains.
+    pub chains_hidden: bool,
 }
 
 /// Most ports that a chain can lead to.
@@ -23,7 +28,7 @@ pub(super) fn check(config: &Config, names: &Names, purpose: Purpose, diagnostic
     presence(names, diagnostics);
     if purpose == Purpose::Run {
         ports(config, diagnostics);
-        directions(config, diagnostics);
+        files::check(config, diagnostics);
     }
     for nf in &config.nfs {
         if names.ports.contains(&nf.name) {
@@ -44,10 +49,10 @@ fn presence(names: &Names, diagnostics: &mut Vec<Diagnostic>) {
     let mut missing = |what: &str, help: &str| {
         diagnostics.push(Diagnostic::error(0..0, format!("the configuration has no {what}")).help(help));
     };
-    if names.ports.is_empty() {
+    if names.ports.is_empty() && !names.ports_hidden {
         missing("port", "write [ports.NAME] and a device: where packets come from and go to");
     }
-    if names.chains == 0 {
+    if names.chains == 0 && !names.chains_hidden {
         missing("chain", "write [[chain]] with name, from, path and to");
     }
 }
@@ -68,11 +73,10 @@ fn ports(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
             diagnostics.push(Diagnostic::error(port.device_span.clone(), message).help(help));
         }
         if let PortDevice::Dpdk(device) = &port.device
-            && let Some(file) = pcap_input(device)
-            && !file.is_file()
+            && let Some(Flaw::Misspelt(problem)) = Device::Dpdk(device.clone()).flaw()
         {
-            let message = format!("there is no capture file {}", file.display());
-            diagnostics.push(Diagnostic::error(port.device_span.clone(), message).help(from_folder(config)));
+            let message = format!("device \"{}\": {problem}", port.written);
+            diagnostics.push(Diagnostic::error(port.device_span.clone(), message));
         }
     }
 }
@@ -106,7 +110,7 @@ fn chains(config: &Config, names: &Names, diagnostics: &mut Vec<Diagnostic>) {
         }
         let ends = chain.to.iter().map(|(name, span)| (name, span));
         for (name, span) in std::iter::once((&chain.from, &chain.from_span)).chain(ends) {
-            if !names.ports.contains(name) {
+            if !names.ports.contains(name) && !names.ports_hidden {
                 diagnostics.push(
                     Diagnostic::error(span.clone(), format!("unknown port '{name}'"))
                         .help(nearest::advice(name, known_ports())),
@@ -120,7 +124,7 @@ fn chains(config: &Config, names: &Names, diagnostics: &mut Vec<Diagnostic>) {
             }
         }
         for (i, (name, span)) in chain.path.iter().enumerate() {
-            if !names.nfs.contains(name) {
+            if !names.nfs.contains(name) && !names.nfs_hidden {
                 diagnostics.push(
                     Diagnostic::error(span.clone(), format!("unknown NF '{name}'"))
                         .help(nearest::advice(name, known_nfs())),
@@ -206,31 +210,6 @@ fn gates(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A capture file is read or written, not both; what is read is there, what is written has a folder.
-fn directions(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
-    for port in &config.ports {
-        let PortDevice::Capture(path) = &port.device else { continue };
-        let source = config.chains.iter().any(|chain| chain.from == port.name);
-        let sink =
-            config.chains.iter().find_map(|chain| chain.to.iter().find(|(name, _)| *name == port.name));
-        if let (true, Some((_, span))) = (source, sink) {
-            let message = format!("capture file '{}' is read as 'from' and written as 'to'", port.name);
-            diagnostics
-                .push(Diagnostic::error(span.clone(), message).help("make two ports of it, with two files"));
-        } else if source && !path.is_file() {
-            let message = format!("there is no capture file {}", path.display());
-            diagnostics.push(Diagnostic::error(port.device_span.clone(), message).help(from_folder(config)));
-        } else if sink.is_some() {
-            let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-            if !folder.is_dir() {
-                let message = format!("there is no folder {} for the capture file", folder.display());
-                diagnostics
-                    .push(Diagnostic::error(port.device_span.clone(), message).help(from_folder(config)));
-            }
-        }
-    }
-}
-
 fn unused(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     for port in &config.ports {
         if !config.uses_port(&port.name) {
@@ -244,12 +223,6 @@ fn unused(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
             diagnostics.push(Diagnostic::warning(nf.name_span.clone(), message));
         }
     }
-}
-
-fn from_folder(config: &Config) -> String {
-    let folder = config.folder();
-    let folder = if folder == Path::new("") { ".".to_owned() } else { folder.display().to_string() };
-    format!("relative paths start from the configuration's folder, {folder}")
 }
 
 impl Config {

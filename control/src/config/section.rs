@@ -38,7 +38,9 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
 
     /// The value of a key, of whatever type.
     pub fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.table.get(key)
     }
 
@@ -63,7 +65,7 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
         match value.get_ref().as_str() {
             Some(text) => Some((text.to_owned(), value.span())),
             None => {
-                self.wrong_type(key, &format!("a string: {key} = {example}"), value);
+                self.wrong_type(key, &format!("one string: {key} = {example}"), value);
                 None
             }
         }
@@ -81,7 +83,8 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
     pub fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<Placed<u64>> {
         let value = self.value(key)?;
         let Some(integer) = value.get_ref().as_integer() else {
-            self.wrong_type(key, &format!("a number from {} to {}", range.start(), range.end()), value);
+            let wanted = format!("a number from {} to {}, without quotes", range.start(), range.end());
+            self.wrong_type(key, &wanted, value);
             return None;
         };
         match u64::from_str_radix(integer.as_str(), integer.radix()) {
@@ -113,17 +116,12 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
         (numbers.len() == array.len()).then(|| (numbers, value.span()))
     }
 
-    /// A list of strings; one string alone counts as a list of one where `single` says so.
-    pub fn strings(
-        &mut self,
-        key: &'static str,
-        single: bool,
-        example: &str,
-    ) -> Option<Placed<Vec<Placed<String>>>> {
+    /// A list of strings; one string alone counts as a list of one.
+    pub fn strings(&mut self, key: &'static str, example: &str) -> Option<Placed<Vec<Placed<String>>>> {
         let value = self.value(key)?;
-        let wanted = format!("a list of names: {key} = {example}");
+        let wanted = format!("a name or a list of names: {key} = {example}");
         match value.get_ref() {
-            DeValue::String(text) if single => Some((vec![(text.to_string(), value.span())], value.span())),
+            DeValue::String(text) => Some((vec![(text.to_string(), value.span())], value.span())),
             DeValue::Array(array) => {
                 let mut strings = Vec::new();
                 for item in array.iter() {

@@ -26,10 +26,14 @@ pub struct EngineSettings {
     pub seed: Option<u64>,
     /// The control socket.
     pub socket: SocketChoice,
+    /// Where `hugepages` stands in the text, if it does.
+    pub(super) hugepages_span: Range<usize>,
     /// Where `memory` stands in the text, if it does.
     pub(super) memory_span: Range<usize>,
     /// Where `buffers` stands in the text, if it does.
     pub(super) buffers_span: Range<usize>,
+    /// Where `socket` stands in the text, if it does.
+    pub(super) socket_span: Range<usize>,
 }
 
 /// Where the control socket is.
@@ -55,8 +59,10 @@ impl Default for EngineSettings {
             buffers: Buffers::default(),
             seed: None,
             socket: SocketChoice::Default,
+            hugepages_span: 0..0,
             memory_span: 0..0,
             buffers_span: 0..0,
+            socket_span: 0..0,
         }
     }
 }
@@ -67,8 +73,13 @@ const MAX_WORKERS: u64 = 256;
 /// Reads the table.
 pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSettings {
     let place = |key| section.place(key).unwrap_or_default();
-    let (memory_span, buffers_span) = (place("memory"), place("buffers"));
-    let mut settings = EngineSettings { memory_span, buffers_span, ..EngineSettings::default() };
+    let mut settings = EngineSettings {
+        hugepages_span: place("hugepages"),
+        memory_span: place("memory"),
+        buffers_span: place("buffers"),
+        socket_span: place("socket"),
+        ..EngineSettings::default()
+    };
     read_cores(&mut section, &mut settings);
     if let Some((idle, _)) = section.word("idle", &[("spin", Idle::Spin), ("adaptive", Idle::Adaptive)]) {
         settings.idle = idle;

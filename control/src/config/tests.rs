@@ -73,7 +73,7 @@ fn every_mistake_is_reported_at_its_place() {
         ("bad memory", "workers = 1", "memory = \"lots\"", "2:10: error: 'lots' is no amount of memory"),
         ("little memory", "workers = 1", "memory = \"64M\"\nbuffers = { count = 262144 }", "2:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
         ("little memory, spoken of before", "[engine]\nworkers = 1", "# memory\n[engine]\nseed = 1 # memory\nmemory = \"64M\"\nbuffers = { count = 262144 }", "4:1: error: 64 MB are less than the 592 MB that the packet buffers take"),
-        ("few buffers, spoken of before", "[engine]\nworkers = 1", "# buffers\n[engine]\nsocket = \"buffers\"\nbuffers.count = 256", "4:1: error: 256 buffers are fewer than the NEEDED that can be in flight"),
+        ("few buffers, spoken of before", "[engine]\nworkers = 1", "# buffers\n[engine]\nsocket = \"/usr/buffers\"\nbuffers.count = 256", "4:1: error: 256 buffers are fewer than the NEEDED that can be in flight"),
         ("unknown buffers key", "workers = 1", "buffers = { cuont = 65536 }", "2:13: error: unknown key 'cuont' in 'buffers'"),
         ("buffers as a number", "workers = 1", "buffers = 512", "2:11: error: 'buffers' is an integer"),
         ("hugepages as a word", "workers = 1", "hugepages = \"no\"", "2:13: error: 'hugepages' is a string"),
@@ -84,7 +84,7 @@ fn every_mistake_is_reported_at_its_place() {
         ("the same device twice", "\"net_null1\"", "\"net_null0,copy=1\"", "7:10: error: port 'wan' has the same device as port 'lan'"),
         ("no capture file", "\"net_null0\"", "\"pcap:in.pcap\"", "5:10: error: there is no capture file /nowhere/in.pcap"),
         ("no file for net_pcap", "\"net_null0\"", "\"net_pcap0,rx_pcap=in.pcap\"", "5:10: error: there is no capture file /nowhere/in.pcap"),
-        ("no folder for the sink", "\"net_null1\"", "\"pcap:out.pcap\"", "7:10: error: there is no folder /nowhere for the capture file"),
+        ("no folder for the sink", "\"net_null1\"", "\"pcap:out.pcap\"", "7:10: error: there is no folder /nowhere to write /nowhere/out.pcap to"),
         ("a file both ways", "from = \"lan\"\npath = [\"edge\"]\nto = \"wan\"", "from = \"lan\"\npath = [\"edge\"]\nto = \"f\"\n[ports.f]\ndevice=\"pcap:f.pcap\"\n[[chain]]\nname=\"b\"\nfrom=\"f\"\nto=\"wan\"", "17:6: error: capture file 'f' is read as 'from' and written as 'to'"),
         ("mtu too small", "device = \"net_null1\"", "device = \"net_null1\"\nmtu = 20", "8:7: error: 'mtu' is 20"),
         ("a bad name", "[ports.wan]", "[ports.\"w n\"]\ndevice = \"net_null3\"\n[ports.wan]", "6:8: error: 'w n' is no name for a port"),
@@ -98,6 +98,15 @@ fn every_mistake_is_reported_at_its_place() {
         ("short period", "limit = 3", "snapshot = \"1ms\"", "11:12: error: 'snapshot' is shorter than 100ms"),
         ("an NF named as a port", "[nf.edge]", "[nf.lan]\nkind = \"filter\"\n[nf.edge]", "9:5: error: 'lan' is the name of a port too"),
         ("chain without brackets", "[[chain]]", "[chain]", "13:1: error: 'chain' is not a list of chains"),
+        ("nameless port", "[ports.lan]", "[ports]", "5:1: error: 'device' stands in [ports] itself"),
+        ("a list of ports", "[ports.lan]\ndevice = \"net_null0\"\n[ports.wan]\ndevice = \"net_null1\"\n", "[[ports]]\ndevice = \"net_null0\"\n", "4:1: error: 'ports' is an array, not a table"),
+        ("an incomplete device", "\"net_null0\"", "\"net_af_packet0\"", "5:10: error: device \"net_af_packet0\": it has no iface=: write it like \"net_af_packet0,iface=eth0\""),
+        ("a folder to read", "\"net_null0\"", "\"pcap:/usr\"", "5:10: error: /usr is a folder, not a capture file"),
+        ("a folder to write", "\"net_null1\"", "\"pcap:/usr\"", "7:10: error: /usr is a folder, not a file"),
+        ("a folder for net_pcap", "\"net_null0\"", "\"net_pcap0,rx_pcap=/usr\"", "5:10: error: /usr is a folder, not a capture file"),
+        ("no folder for the socket", "workers = 1", "socket = \"s/braid.sock\"", "2:1: error: there is no folder /nowhere/s for the control socket"),
+        ("a folder as the socket", "workers = 1", "socket = \"/usr\"", "2:1: error: /usr is there already, and is no socket"),
+        ("a number for names", "to = \"wan\"", "to = 3", "17:6: error: 'to' is an integer"),
         ("no name", "name = \"egress\"\n", "", "13:1: error: [[chain]] has no 'name'"),
         ("no from", "from = \"lan\"\n", "", "13:1: error: [[chain]] has no 'from'"),
         ("no to", "to = \"wan\"\n", "", "13:1: error: [[chain]] has no 'to'"),
@@ -239,6 +248,29 @@ fn an_nf_that_chooses_ports_stands_last_and_always_before_the_same_ports() {
         findings(&other),
         ["test.toml:21:9: error: 'switch' ends chain 'one' too, which leads to other ports: c"]
     );
+}
+
+#[test]
+fn what_one_device_writes_no_other_touches() {
+    let folder = Folder::new("written");
+    fs::write(folder.0.join("in.pcap"), "packets").expect("a file");
+    let found = |lan: &str, wan: &str| -> Vec<String> {
+        let text = GOOD.replace("net_null0", lan).replace("net_null1", wan);
+        match Config::parse(&text, "test.toml", &folder.0, &registry()) {
+            Ok(_) => Vec::new(),
+            Err(errors) => errors.diagnostics.into_iter().map(|finding| finding.message).collect(),
+        }
+    };
+    let shown = |name: &str| folder.0.join(name).display().to_string();
+    let both = format!("port 'wan' writes {}, which port 'lan' writes", shown("out.pcap"));
+    assert_eq!(
+        found("net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap", "pcap:out.pcap"),
+        std::slice::from_ref(&both)
+    );
+    assert_eq!(found("net_pcap0,tx_pcap=out.pcap", "net_pcap1,tx_pcap=out.pcap"), [both]);
+    let read = format!("port 'lan' writes {0}, which port 'lan' reads", shown("in.pcap"));
+    assert_eq!(found("net_pcap0,rx_pcap=in.pcap,tx_pcap=in.pcap", "net_null1"), [read]);
+    assert_eq!(found("net_pcap0,rx_pcap=in.pcap", "net_pcap1,rx_pcap=in.pcap"), [""; 0]);
 }
 
 #[test]

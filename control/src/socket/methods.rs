@@ -7,7 +7,7 @@ use super::schemas;
 use crate::config::Change;
 use crate::controller::{AppliedChange, Controller};
 use crate::duration;
-use engine::{Affinity, Cursor, OnPanic, Record, Selector, Snapshot, StateKind};
+use engine::{Affinity, CommandError, Cursor, EngineError, OnPanic, Record, Selector, Snapshot, StateKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -296,8 +296,25 @@ struct Answers {
 
 fn nf_command(call: &mut Call<'_>, params: Command) -> Result<Answers, RpcError> {
     known_nf(call, &params.nf)?;
-    let workers = call.controller.engine().command(&params.nf, &params.command, &params.arguments)?;
-    Ok(Answers { workers })
+    match call.controller.engine().command(&params.nf, &params.command, &params.arguments) {
+        Ok(workers) => Ok(Answers { workers }),
+        Err(error) => {
+            let unknown = matches!(error, EngineError::Command { source: CommandError::Unknown(_), .. });
+            let mut answer = RpcError::from(error);
+            if unknown {
+                answer.message.push_str(&format!(": {}", known_commands(call, &params)));
+            }
+            Err(answer)
+        }
+    }
+}
+
+/// The command that was probably meant, and those that the NF has.
+fn known_commands(call: &Call<'_>, params: &Command) -> String {
+    let nfs = call.controller.current().plan.nfs;
+    let kind = nfs.iter().find(|nf| nf.name == params.nf).map_or("", |nf| nf.prepared.kind());
+    let commands = call.controller.registry().get(kind).map_or(&[][..], |entry| entry.commands);
+    crate::config::nearest_name(&params.command, commands.iter().map(|command| command.name))
 }
 
 /// Which state to export.
@@ -395,6 +412,14 @@ fn events_subscribe(call: &mut Call<'_>, params: Subscribe) -> Result<Subscribed
     }
     if params.sources.len() > 64 {
         return Err(RpcError::new(code::PARAMS, "'sources' has at most 64 names"));
+    }
+    const SOURCES: [&str; 4] = ["control", "worker", "port", "nf"];
+    let unknown = |source: &&String| !SOURCES.contains(&source.split('.').next().unwrap_or_default());
+    if let Some(source) = params.sources.iter().find(unknown) {
+        let shown: String = source.chars().take(64).collect();
+        let message =
+            format!("no event comes from '{shown}'; sources are control, worker.N, port.NAME, nf.NAME");
+        return Err(RpcError::new(code::PARAMS, message));
     }
     call.session.subscribed = true;
     call.session.subscription = Some(call.controller.hub.subscribe(params.sources));

@@ -133,8 +133,8 @@ impl Reader {
     /// The next packet; none at the end of the file, and after an error.
     ///
     /// # Errors
-    /// If the file is cut short, contradicts its format, has a packet longer than [`MAX_RECORD`](crate::MAX_RECORD), or (pcapng)
-    /// has a packet of a link type that is not supported.
+    /// If the file is cut short, contradicts its format, has a packet longer than [`MAX_RECORD`](crate::MAX_RECORD),
+    /// or (pcapng) has a packet of a link type that is not supported.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         while !self.ended {

@@ -5,7 +5,7 @@ use crate::source::PLAN_PORT;
 use crate::verdict::{Reason, Verdict};
 use dpdk::{BURST, Mbuf, Mbufs, Received, RxQueue};
 use std::sync::Arc;
-use wire::Headers;
+use wire::{Headers, UsualIpv4};
 
 /// Up to [`BURST`] packets on their way through an NF.
 ///
@@ -24,6 +24,10 @@ pub struct Burst {
     bytes: Option<u64>,
     /// All packets are IPv4, as they were received. If not set nothing is known.
     pub(crate) ipv4: bool,
+    /// The plan's number of the port by which all packets came in. If not set nothing is known.
+    ingress: Option<u16>,
+    /// Whether all packets are usual, where that was looked at.
+    usual: Option<bool>,
     /// The identifier of the chain in which the packets are.
     pub(crate) chain: u32,
     /// DPDK's port numbers, translated to those of the plan.
@@ -50,6 +54,8 @@ impl Burst {
             exceptions: 0,
             bytes: None,
             ipv4: false,
+            ingress: None,
+            usual: None,
             chain: 0,
             ports: Arc::new([0; 256]),
         }
@@ -94,14 +100,21 @@ impl Burst {
     /// [`Burst::bytes_mut`] for every packet, in order: `write` gets the index and the bytes.
     #[inline(always)]
     pub fn for_each_mut(&mut self, mut write: impl FnMut(usize, &mut [u8])) {
-        if let Some(packets) = self.mbufs.plain_data_mut() {
-            return packets.enumerate().for_each(|(i, bytes)| write(i, bytes));
-        }
         for i in 0..self.len() {
+            // One call, so that `write` becomes part of its caller.
             if let Some(bytes) = self.bytes_mut(i) {
                 write(i, bytes);
             }
         }
+    }
+
+    /// [`Burst::bytes`] and [`Burst::packet_len`] of all packets, in order of their index.
+    #[inline(always)]
+    pub fn frames(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        self.mbufs.slots().iter().map(|slot| match slot {
+            Some(mbuf) => (mbuf.data(), mbuf.len()),
+            None => (&[][..], 0),
+        })
     }
 
     /// Length of the whole packet in bytes, all segments.
@@ -153,9 +166,24 @@ impl Burst {
         }
     }
 
+    /// All packets, if each of them is what most packets are: the quickest way to their fields. Looked at once while
+    /// the burst stays together; where there is no such luck take [`Burst::parsed`].
+    #[inline(always)]
+    pub fn all_usual(&mut self) -> Option<impl Iterator<Item = UsualIpv4<'_>>> {
+        let usual = self.usual.unwrap_or_else(|| self.look_whether_usual());
+        usual.then(|| self.frames().map(|(bytes, _)| UsualIpv4::trust(bytes)))
+    }
+
+    fn look_whether_usual(&mut self) -> bool {
+        let usual = self.frames().fold(true, |all, (bytes, length)| all & UsualIpv4::is(bytes, length));
+        self.usual = Some(usual);
+        usual
+    }
+
     /// Forgets what is known of the packet's headers, so that they are parsed anew.
     #[inline]
     pub fn reparse(&mut self, i: usize) {
+        self.usual = None;
         self.parsed &= !(1u32 << (i % BURST));
     }
 
@@ -173,6 +201,13 @@ impl Burst {
             plan if plan & PLAN_PORT != 0 => plan & !PLAN_PORT,
             device => self.ports.get(usize::from(device)).copied().unwrap_or(0),
         }
+    }
+
+    /// [`Burst::ingress`] of all packets together, where it is known to be the same: of packets that came from a device
+    /// at once, and have stayed together.
+    #[inline]
+    pub fn common_ingress(&self) -> Option<u16> {
+        self.ingress
     }
 
     /// The verdict so far.
@@ -267,13 +302,14 @@ impl Burst {
         self.begin();
         let Received { packets, bytes, ipv4 } = queue.receive_noting(&mut self.mbufs, look);
         (self.bytes, self.ipv4) = (Some(bytes), ipv4);
+        self.ingress = self.ports.get(usize::from(queue.port())).copied();
         packets
     }
 
     /// Adds a packet; gives it back when the burst is full.
     pub(crate) fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
         let i = self.mbufs.len();
-        (self.bytes, self.ipv4) = (None, false);
+        (self.bytes, self.ipv4, self.ingress) = (None, false, None);
         self.mbufs.push(mbuf)?;
         self.reparse(i);
         Ok(())
@@ -282,9 +318,9 @@ impl Burst {
     /// To be called after mbufs were put in from outside: nothing is known of them yet.
     #[inline]
     pub(crate) fn begin(&mut self) {
-        self.parsed = 0;
+        (self.parsed, self.usual) = (0, None);
         self.exceptions = 0;
-        (self.bytes, self.ipv4) = (None, false);
+        (self.bytes, self.ipv4, self.ingress) = (None, false, None);
     }
 
     /// Moves the packets whose bit is set into `into`, with what is known of them; both keep their order.
@@ -309,6 +345,10 @@ impl Burst {
         self.parsed = kept_parsed;
         self.exceptions = 0;
         (self.bytes, into.bytes, into.ipv4) = (None, None, false);
+        // Of usual packets all parts are.
+        into.usual = self.usual.filter(|&usual| usual && (start == 0 || into.usual == Some(true)));
+        self.usual = self.usual.filter(|&usual| usual);
+        into.ingress = self.ingress.filter(|_| start == 0 || into.ingress == self.ingress);
         into.parsed = moved_parsed;
         into.exceptions = 0;
     }

@@ -27,6 +27,8 @@ pub(crate) struct Layout {
     pub buckets: Box<[u16; BUCKETS]>,
     /// How packets are hashed to buckets.
     pub hashing: Hashing,
+    /// Seed of that hash, so that who sends packets cannot choose the worker they go to. The same in every generation.
+    pub seed: u64,
     /// Whether packet timestamps drive the clock.
     pub replay: bool,
 }
@@ -76,9 +78,10 @@ pub(crate) struct Stage {
 /// How packets are hashed to buckets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hashing {
-    /// By the flow key's own hash: no device takes part.
+    /// By the flow key's own hash, with the layout's seed: no device takes part.
     Mixed,
-    /// By the symmetric Toeplitz hash, so that what a NIC with RSS has placed is already in the right place.
+    /// By the symmetric Toeplitz hash, so that what a NIC with RSS has placed is already in the right place. Its key is
+    /// known to everybody.
     Toeplitz,
 }
 
@@ -142,6 +145,7 @@ impl Layout {
             ports: plan.ports.iter().map(|port| port.name.clone()).collect(),
             buckets: spread(previous.map(|layout| &*layout.buckets), workers),
             hashing,
+            seed: previous.map_or(plan.seed, |layout| layout.seed),
             replay: plan.is_replay(),
         }
     }

@@ -44,6 +44,7 @@ mod worker;
 
 pub use burst::Burst;
 pub use cx::{Cx, Event};
+pub use dpdk::Flaw;
 pub use effects::{Affinity, Effects, StateKind};
 pub use engine::{Applied, Engine, NfInfo};
 pub use error::EngineError;

@@ -4,7 +4,7 @@ use crate::burst::Burst;
 use crate::cx::Cx;
 use crate::effects::Effects;
 use crate::site::{ConfigError, Site, WorkerSite};
-use crate::state::State;
+use crate::state::{Record, State};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,7 +47,8 @@ pub trait Nf: Any + Send {
     /// A change of replicated state that another worker's instance broadcast.
     fn replicate(&mut self, _update: &Update, _cx: &mut Cx<'_>) {}
 
-    /// Answers one of the kind's commands. Runs on the worker between bursts, so it is quick.
+    /// Answers one of the kind's commands. Runs on the worker between bursts, so it is quick: what takes longer, like
+    /// forgetting a whole table, is done in steps, each but the last with [`CommandError::Unfinished`].
     fn command(&mut self, name: &str, _arguments: &Value) -> Result<Value, CommandError> {
         Err(CommandError::Unknown(name.to_owned()))
     }
@@ -85,14 +86,23 @@ pub trait Kind: Nf + Sized {
     /// Does everything that can fail, off the fast path: reads files, compiles, allocates.
     fn prepare(config: &Self::Config, site: &Site) -> Result<Self::Plan, ConfigError>;
 
+    /// What works, though probably not as meant: told as warnings.
+    fn remarks(_plan: &Self::Plan) -> Vec<ConfigError> {
+        Vec::new()
+    }
+
     /// What it does to packets, under this configuration.
     fn effects(plan: &Self::Plan) -> Effects;
 
     /// An instance for one worker.
     fn instance(plan: &Arc<Self::Plan>, worker: &WorkerSite) -> Self;
 
+    /// Joins what the instances of several workers say of one flow. `flows` are the records of flows of all workers.
+    /// Only for an NF that may meet packets of a flow on another worker than the flow's own, and merely reports.
+    fn unite(_flows: &mut Vec<Record>) {}
+
     /// Called once at the end of a run with the exported state of all workers, for NFs that write a report.
-    fn finish(_plan: &Self::Plan, _records: &[crate::state::Record]) -> Result<(), ConfigError> {
+    fn finish(_plan: &Self::Plan, _records: &[Record]) -> Result<(), ConfigError> {
         Ok(())
     }
 }
@@ -124,6 +134,10 @@ pub enum CommandError {
     /// The arguments do not fit.
     #[error("bad arguments: {0}")]
     Arguments(String),
+    /// A step of it is done. Once packets have had their turn, the engine asks again with these arguments, which say
+    /// where to go on; who gave the command hears of the last step only.
+    #[error("not all of it is done")]
+    Unfinished(Value),
     /// It was understood and could not be done.
     #[error("{0}")]
     Failed(String),

@@ -86,6 +86,16 @@ pub enum Device {
     CaptureSink(PathBuf),
 }
 
+impl Device {
+    /// What can be seen to be wrong with a DPDK device without opening it.
+    pub fn flaw(&self) -> Option<dpdk::Flaw> {
+        match self {
+            Device::Dpdk(device) => dpdk::Port::flaw(device),
+            Device::CaptureSource(_) | Device::CaptureSink(_) => None,
+        }
+    }
+}
+
 /// One NF.
 #[derive(Clone)]
 pub struct NfPlan {

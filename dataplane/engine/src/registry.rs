@@ -103,6 +103,8 @@ pub trait Configured: Send + Sync {
 pub trait Prepared: Send + Sync {
     /// The kind's name.
     fn kind(&self) -> &'static str;
+    /// What works, though probably not as meant.
+    fn remarks(&self) -> Vec<ConfigError>;
     /// What it does to packets.
     fn effects(&self) -> Effects;
     /// Names of its drop reasons.
@@ -111,6 +113,8 @@ pub trait Prepared: Send + Sync {
     fn counters(&self) -> &'static [&'static str];
     /// An instance for one worker.
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf>;
+    /// Joins what the instances of several workers say of one flow.
+    fn unite(&self, flows: &mut Vec<Record>);
     /// Writes the NF's report at the end of a run, from the exported state of all workers.
     ///
     /// # Errors
@@ -141,6 +145,10 @@ impl<K: Kind> Prepared for TypedPlan<K> {
         K::NAME
     }
 
+    fn remarks(&self) -> Vec<ConfigError> {
+        K::remarks(&self.plan)
+    }
+
     fn effects(&self) -> Effects {
         K::effects(&self.plan)
     }
@@ -155,6 +163,10 @@ impl<K: Kind> Prepared for TypedPlan<K> {
 
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf> {
         Box::new(K::instance(&self.plan, worker))
+    }
+
+    fn unite(&self, flows: &mut Vec<Record>) {
+        K::unite(flows);
     }
 
     fn finish(&self, records: &[Record]) -> Result<(), ConfigError> {

@@ -237,7 +237,7 @@ fn adopt(
                     // It starts empty: what it was to take over fell with it.
                     instances[nf] = layout.nfs[nf].prepared.instance(&sites[worker]);
                     new_stats[account].drop_held(layout, nf, Reason::PANIC);
-                } else if layout.workers != old_workers {
+                } else if layout.workers != old_workers || layout.hashing != old_layout.hashing {
                     let parts = guarded(|| instances[nf].split(&owner)).unwrap_or_default();
                     moving.entry(nf).or_default().extend(parts);
                 }

@@ -46,18 +46,27 @@ pub struct WorkerSite {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct ConfigError {
-    /// The key at fault, if one is.
+    /// The key at fault, if one is: `rules`, or an item of it, `rules[2]`.
     pub key: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
+    /// What else is wrong.
+    pub also: Vec<ConfigError>,
 }
 
 impl ConfigError {
     /// An error at `key`.
     pub fn at(key: &str, message: impl Into<String>) -> Self {
-        ConfigError { key: Some(key.to_owned()), message: message.into(), help: None }
+        ConfigError { key: Some(key.to_owned()), message: message.into(), help: None, also: Vec::new() }
+    }
+
+    /// Both: a user wants to hear of all mistakes at once.
+    #[must_use]
+    pub fn and(mut self, other: ConfigError) -> Self {
+        self.also.push(other);
+        self
     }
 
     /// The same with advice.

@@ -255,12 +255,16 @@ impl Stand {
         Ok(records)
     }
 
-    /// Asks the NF for one of its commands.
+    /// Asks the NF for one of its commands, until it is done.
     ///
     /// # Errors
     /// As the NF says.
     pub fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
-        self.nf.command(name, arguments)
+        let mut answer = self.nf.command(name, arguments);
+        while let Err(CommandError::Unfinished(next)) = answer {
+            answer = self.nf.command(name, &next);
+        }
+        answer
     }
 
     /// The account, as a worker keeps it.

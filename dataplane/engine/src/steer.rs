@@ -9,7 +9,7 @@ use crate::fragments::{Fragments, Known};
 use crate::layout::{Hashing, Layout};
 use crate::time::Time;
 use std::net::IpAddr;
-use wire::{FlowKey, FragmentKey, Headers};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers};
 
 /// Where a packet goes for its next stage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,10 +35,10 @@ pub(crate) fn route(
         Affinity::One => return Route::Worker(0),
         Affinity::Flow | Affinity::Endpoint if headers.is_fragment() => {
             let Some(key) = FragmentKey::from_packet(headers, frame) else {
-                return Route::Worker(layout.owner(by_address(headers, frame)));
+                return Route::Worker(layout.owner(by_address(layout, headers, frame)));
             };
             if headers.is_first_fragment() {
-                let hash = by_key(layout.hashing, affinity, headers, frame);
+                let hash = by_key(layout, affinity, headers, frame);
                 fragments.learn(key, hash, now);
                 hash
             } else {
@@ -48,21 +48,21 @@ pub(crate) fn route(
                 }
             }
         }
-        Affinity::Flow | Affinity::Endpoint => by_key(layout.hashing, affinity, headers, frame),
-        Affinity::Host => by_address(headers, frame),
+        Affinity::Flow | Affinity::Endpoint => by_key(layout, affinity, headers, frame),
+        Affinity::Host => by_address(layout, headers, frame),
         Affinity::Fragment => match FragmentKey::from_packet(headers, frame) {
-            Some(key) => key.hash(),
-            None => by_key(layout.hashing, Affinity::Flow, headers, frame),
+            Some(key) => key.hash_with(layout.seed),
+            None => by_key(layout, Affinity::Flow, headers, frame),
         },
-        Affinity::SecurityAssociation => by_association(headers, frame),
+        Affinity::SecurityAssociation => by_association(layout, headers, frame),
     };
     Route::Worker(layout.owner(hash))
 }
 
 /// The hash of a flow under the layout's way of hashing: what an NF's state is split by.
-pub(crate) fn flow_hash(hashing: Hashing, key: &FlowKey) -> u32 {
-    match hashing {
-        Hashing::Mixed => key.symmetric_hash(),
+fn flow_hash(layout: &Layout, key: &FlowKey) -> u32 {
+    match layout.hashing {
+        Hashing::Mixed => key.symmetric_hash_with(layout.seed),
         Hashing::Toeplitz => toeplitz(key),
     }
 }
@@ -71,51 +71,50 @@ pub(crate) fn flow_hash(hashing: Hashing, key: &FlowKey) -> u32 {
 pub(crate) fn owner(layout: &Layout, affinity: Affinity, key: &FlowKey) -> usize {
     match affinity {
         Affinity::One => 0,
-        Affinity::Host => layout.owner(addresses_hash(key)),
-        Affinity::Endpoint => layout.owner(endpoint_hash(key)),
-        _ => layout.owner(flow_hash(layout.hashing, key)),
+        Affinity::Host => layout.owner(addresses_hash(key, layout.seed)),
+        Affinity::Endpoint => layout.owner(endpoint_hash(key, layout.seed)),
+        _ => layout.owner(flow_hash(layout, key)),
     }
 }
 
 /// The hash of a packet's flow, or of its source endpoint. What has no key (ARP, broken headers) hashes to 0,
 /// so that it stays in order.
-fn by_key(hashing: Hashing, affinity: Affinity, headers: &Headers, frame: &[u8]) -> u32 {
+fn by_key(layout: &Layout, affinity: Affinity, headers: &Headers, frame: &[u8]) -> u32 {
     let Some(key) = FlowKey::of_flow(headers, frame) else { return 0 };
-    if affinity == Affinity::Endpoint { endpoint_hash(&key) } else { flow_hash(hashing, &key) }
+    if affinity == Affinity::Endpoint { endpoint_hash(&key, layout.seed) } else { flow_hash(layout, &key) }
 }
 
 /// The hash of a packet's two addresses; an ICMP error counts with those that it is about.
-fn by_address(headers: &Headers, frame: &[u8]) -> u32 {
-    FlowKey::of_flow(headers, frame).map_or(0, |key| addresses_hash(&key))
+fn by_address(layout: &Layout, headers: &Headers, frame: &[u8]) -> u32 {
+    FlowKey::of_flow(headers, frame).map_or(0, |key| addresses_hash(&key, layout.seed))
 }
 
 /// The hash of a flow's source address and port.
-fn endpoint_hash(key: &FlowKey) -> u32 {
-    match key {
-        FlowKey::V4(key) => mixed(key.src.into(), key.sport.into()),
-        FlowKey::V6(key) => mixed(fold(key.src), key.sport.into()),
+fn endpoint_hash(key: &FlowKey, seed: u64) -> u32 {
+    match *key {
+        FlowKey::V4(FlowKey4 { src, sport, .. }) => {
+            FlowKey4 { src, sport, ..FlowKey4::default() }.hash_with(seed)
+        }
+        FlowKey::V6(FlowKey6 { src, sport, .. }) => {
+            FlowKey6 { src, sport, ..FlowKey6::default() }.hash_with(seed)
+        }
     }
 }
 
 /// The hash of a flow's two addresses, whichever way round.
-fn addresses_hash(key: &FlowKey) -> u32 {
-    let (a, b) = match key {
-        FlowKey::V4(key) => (key.src.into(), key.dst.into()),
-        FlowKey::V6(key) => (fold(key.src), fold(key.dst)),
-    };
-    mixed(a.min(b), a.max(b))
-}
-
-fn fold(address: u128) -> u64 {
-    (address >> 64) as u64 ^ (address as u64).rotate_left(17)
-}
-
-fn mixed(a: u64, b: u64) -> u32 {
-    (wire::flow::mix(a, b, wire::flow::DEFAULT_SEED) >> 32) as u32
+fn addresses_hash(key: &FlowKey, seed: u64) -> u32 {
+    match *key {
+        FlowKey::V4(FlowKey4 { src, dst, .. }) => {
+            FlowKey4 { src, dst, ..FlowKey4::default() }.symmetric_hash_with(seed)
+        }
+        FlowKey::V6(FlowKey6 { src, dst, .. }) => {
+            FlowKey6 { src, dst, ..FlowKey6::default() }.symmetric_hash_with(seed)
+        }
+    }
 }
 
 /// The hash of an ESP or AH packet's SPI (RFC 4303 section 2.1, RFC 4302 section 2.4); other packets by flow.
-fn by_association(headers: &Headers, frame: &[u8]) -> u32 {
+fn by_association(layout: &Layout, headers: &Headers, frame: &[u8]) -> u32 {
     const ESP: u8 = 50;
     const AH: u8 = 51;
     let spi_at = match headers.protocol() {
@@ -124,8 +123,8 @@ fn by_association(headers: &Headers, frame: &[u8]) -> u32 {
         _ => None,
     };
     match spi_at.and_then(|at| frame.get(at..at + 4)).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()) {
-        Some(spi) => mixed(u32::from_be_bytes(spi).into(), 0),
-        None => by_key(Hashing::Mixed, Affinity::Flow, headers, frame),
+        Some(spi) => (wire::flow::mix(u32::from_be_bytes(spi).into(), 0, layout.seed) >> 32) as u32,
+        None => by_key(layout, Affinity::Flow, headers, frame),
     }
 }
 

@@ -52,8 +52,8 @@ impl Eal {
     /// Brings the environment up: takes 0.1 to 0.3 s. EAL's main thread is one of its own that sleeps for
     /// ever; the caller's affinity and name stay as they are.
     ///
-    /// DPDK's log is captured from here on: forwarded to `tracing` at debug level, the last lines kept for
-    /// error messages.
+    /// DPDK's log is captured from here on: forwarded to `tracing` (target `dpdk`, at most at info level), the last
+    /// lines kept for error messages. DPDK says as much as the subscriber of now wants to hear.
     ///
     /// # Errors
     /// [`EalError::AlreadyInitialised`] from the second call on, even when the first one failed (EAL cannot

@@ -31,7 +31,7 @@ pub use error::{DpdkError, EalError};
 pub use mbuf::{ChecksumStatus, L4Checksum, Mbuf, RxChecksum, Segments, SegmentsMut, TxChecksum};
 pub use mbufs::{BURST, Drain, Exhausted, Mbufs};
 pub use pool::Pool;
-pub use port::{Arrival, Link, Port, PortConfig, PortInfo, PortStats};
+pub use port::{Arrival, Flaw, Link, Port, PortConfig, PortInfo, PortStats};
 pub use queue::{Received, RxQueue, TxQueue};
 pub use ring::{Ring, RingReceiver, RingSender};
 pub use rss::symmetric_toeplitz;

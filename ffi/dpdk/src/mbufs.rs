@@ -240,7 +240,14 @@ impl Mbufs {
         Some(unsafe { std::slice::from_raw_parts(self.slots.as_ptr().cast(), self.len) })
     }
 
-    /// The slots in use. Whoever changes what is in them calls [`Mbufs::changed`].
+    /// The slots in use, holes included.
+    #[inline(always)]
+    #[must_use]
+    pub fn slots(&self) -> &[Option<Mbuf>] {
+        self.slots.get(..self.len).unwrap_or_default()
+    }
+
+    /// The slots in use, to change. Whoever changes what is in them calls [`Mbufs::changed`].
     #[inline]
     pub(crate) fn used(&mut self) -> &mut [Option<Mbuf>] {
         &mut self.slots[..self.len]

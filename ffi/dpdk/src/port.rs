@@ -16,8 +16,10 @@ mod info;
 mod kernel;
 mod name;
 mod start;
+mod vdev;
 
 pub use arrival::Arrival;
+pub use diagnose::Flaw;
 pub use info::{Link, PortInfo, PortStats};
 pub use start::PortConfig;
 pub(crate) use start::Shape;
@@ -91,7 +93,7 @@ impl Port {
                 by: "this process has a port on it already".into(),
             });
         }
-        if let Some(problem) = diagnose::before(device) {
+        if let Some(Flaw::Misspelt(problem) | Flaw::Absent(problem)) = diagnose::before(device) {
             return Err(refused(problem, Vec::new()));
         }
         let members = bond::claim_members(device, &name)?;
@@ -102,7 +104,9 @@ impl Port {
         let id = ports().find(|port| !known.contains(port));
         let (0.., Some(id)) = (result, id) else {
             bond::release_members(&members);
-            return Err(refused(diagnose::after(device, result), log::since(mark)));
+            let said = log::since(mark);
+            let telling = diagnose::telling(&said).map(str::to_owned).collect();
+            return Err(refused(diagnose::after(device, result, &said), telling));
         };
         devices.insert(name.clone());
         let inner = Arc::new(Inner {
@@ -115,6 +119,12 @@ impl Port {
         });
         bond::register(&inner);
         Ok(Port { inner })
+    }
+
+    /// What can be seen to be wrong with a device without asking for it, which needs no [`Eal`].
+    #[must_use]
+    pub fn flaw(device: &str) -> Option<Flaw> {
+        diagnose::before(device.trim())
     }
 
     /// DPDK's number of the port, which received packets carry ([`Mbuf::port`](crate::Mbuf::port)).
@@ -149,8 +159,10 @@ impl Port {
         lifecycle.pools.extend_from_slice(pools);
         let mark = log::mark();
         let shape = start::bring_up(&self.inner, config, pools).map_err(|error| match error {
-            DpdkError::Refused { doing, errno, reason, .. } => {
-                DpdkError::Refused { doing, errno, reason, log: LogLines(log::since(mark)) }
+            DpdkError::Refused { doing, errno, .. } => {
+                let said = log::since(mark);
+                let reason = diagnose::starting(&self.inner.device, errno, &said);
+                DpdkError::Refused { doing, errno, reason, log: LogLines(said) }
             }
             other => other,
         })?;

@@ -162,9 +162,11 @@ impl TxQueue {
     /// `from`. The rest stays, without holes. Never waits.
     ///
     /// Packets should be exclusive: one that is shared is copied, since devices may write to what they send.
-    /// What can never be sent is dropped, counted by [`TxQueue::refused`] and counted as gone: a packet of
-    /// less than 14 bytes, one too long for a device that would stop at it, one of several segments that the device does not take and that fits in no mbuf,
-    /// and one whose checksum offload the device refuses.
+    /// What can never be sent is dropped, counted by [`TxQueue::refused`] and counted as gone:
+    ///
+    /// - a packet of less than 14 bytes, and one too long for a device that would stop at it;
+    /// - one of several segments that the device does not take and that fits in no mbuf;
+    /// - one whose checksum offload the device refuses.
     #[inline]
     pub fn send(&mut self, from: &mut Mbufs) -> usize {
         // One segment is no longer than this.

@@ -137,7 +137,7 @@ fn devices_that_are_not_there_are_explained() {
         ("net_af_packet0,iface=nosuch0", "nosuch0"),
         ("0000:ff:1f.7", "PCI"),
         ("", "names no device"),
-        ("net_null0,nonsense=1", "arguments"),
+        ("net_null0,nonsense=1", "no argument nonsense"),
         ("net_bonding0,mode=1,slave=net_null5", "probe it first"),
     ] {
         let error = Port::probe(&eal, device).unwrap_err().to_string();

@@ -14,7 +14,10 @@ pub fn prefetch<T: ?Sized>(value: &T) {
 #[inline(always)]
 pub fn prefetch_both_ends<T>(value: &T) {
     prefetch(value);
-    address(std::ptr::from_ref(value).cast::<u8>().wrapping_add(size_of::<T>().saturating_sub(1)));
+    let in_one_line = align_of::<T>() >= 64 && size_of::<T>() <= 64;
+    if !in_one_line {
+        address(std::ptr::from_ref(value).cast::<u8>().wrapping_add(size_of::<T>().saturating_sub(1)));
+    }
 }
 
 /// Has the processor fetch the cache line of an address, which need not be valid.

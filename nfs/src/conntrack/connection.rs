@@ -105,6 +105,10 @@ impl Connection {
                         if !self.replied && segment.kind() == Some(SegmentKind::Rst) {
                             return Met::Last;
                         }
+                        if !self.replied && before == Phase::SynSent && phase == Phase::SynSent {
+                            // Else whoever repeats a SYN, or reuses its ports, keeps the connection half-open for ever.
+                            return Met::Ignored;
+                        }
                         let one_sided = phase == Phase::Established && !(self.replied || by_responder);
                         self.phase = if one_sided { Phase::PickedUp } else { phase };
                         let shook =

@@ -16,9 +16,11 @@ mod tests;
 mod tracker;
 mod verdict;
 
+pub use commands::COMMANDS;
 pub use config::{Config, Invalid, Settings, Timeouts, Tracking};
 pub use connection::Connection;
 pub use ledger::Turnover;
+pub use packet::Transport;
 pub use phase::Phase;
 pub use tracker::{Moved, Tracker};
 pub use verdict::{Cause, Verdict};
@@ -138,7 +140,7 @@ impl Kind for Conntrack {
     const SUMMARY: &'static str = "tracks connections: TCP by state and window, UDP, ICMP; drops what belongs to none and may begin none";
     const DROPS: &'static [&'static str] = &Cause::NAMES;
     const COUNTERS: &'static [&'static str] = &COUNTERS;
-    const COMMANDS: &'static [Command] = commands::COMMANDS;
+    const COMMANDS: &'static [Command] = COMMANDS;
     const EXAMPLE: &'static str = "invalid = \"drop\"\ntracking.capacity = 65536\n";
 
     type Config = Config;

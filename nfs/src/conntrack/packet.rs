@@ -15,6 +15,8 @@ pub(super) struct First {
     pub base: u32,
     /// Bytes of the transport header.
     pub header: u16,
+    /// TCP flags, or ICMP type and code; no matter for tracking.
+    pub kind: Option<u16>,
 }
 
 /// A later fragment.
@@ -144,7 +146,48 @@ pub(super) fn steered(key: FlowKey, originator: Direction) -> FlowKey {
     ports.within(&key)
 }
 
+/// What a whole datagram would have said that a later fragment of it does not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transport {
+    /// Source port and destination port.
+    pub ports: Option<(u16, u16)>,
+    /// TCP flags.
+    pub tcp_flags: Option<u8>,
+    /// ICMP type and code.
+    pub icmp: Option<(u8, u8)>,
+}
+
 impl First {
+    /// Of a first fragment in a flow: `header` bytes of transport header, and its segment if it is one.
+    pub(super) fn new(
+        key: &FlowKey,
+        header: usize,
+        headers: &Headers,
+        frame: &[u8],
+        content: &Content,
+    ) -> First {
+        let (base, flags) = match content {
+            Content::Tcp(segment) => {
+                (segment.seq.wrapping_sub(header as u32), Some(u16::from(segment.flags)))
+            }
+            _ => (0, None),
+        };
+        let icmp = headers.icmp_type_code(frame).map(|(kind, code)| u16::from_be_bytes([kind, code]));
+        First { ports: Ports::of(key), base, header: header as u16, kind: flags.or(icmp) }
+    }
+
+    /// What its datagram says.
+    pub(super) fn transport(&self) -> Transport {
+        let Ports { sport, dport, proto } = self.ports;
+        let icmp = matches!(proto, ip::ICMP | ip::ICMPV6);
+        let [high, low] = self.kind.unwrap_or_default().to_be_bytes();
+        Transport {
+            ports: (!icmp).then_some((sport, dport)),
+            tcp_flags: (proto == ip::TCP && self.kind.is_some()).then_some(low),
+            icmp: (icmp && self.kind.is_some()).then_some((high, low)),
+        }
+    }
+
     /// The key of its packet.
     pub(super) fn flow(&self, datagram: &FragmentKey) -> FlowKey {
         let key = match *datagram {

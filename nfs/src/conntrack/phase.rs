@@ -83,6 +83,11 @@ impl Phase {
         matches!(self, Phase::TimeWait | Phase::Closed)
     }
 
+    /// One side has sent its FIN, or it is over.
+    pub(super) fn is_closing(self) -> bool {
+        matches!(self, Phase::FinWait | Phase::CloseWait | Phase::LastAck) || self.is_over()
+    }
+
     /// Data can go both ways.
     pub(super) fn is_open(self) -> bool {
         matches!(self, Phase::Established | Phase::PickedUp)

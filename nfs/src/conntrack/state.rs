@@ -17,7 +17,8 @@ use wire::{Direction, FlowKey, FlowKey4, FlowKey6, FragmentKey};
 
 const CONNECTION: &str = "connection";
 const DATAGRAM: &str = "datagram";
-const VERSION: u32 = 1;
+/// Version 2 of a datagram has a `kind`.
+const VERSIONS: [(&str, u32); 2] = [(CONNECTION, 1), (DATAGRAM, 2)];
 
 /// Key of a connection: as in its first packet; of ICMP queries the identifier and the type of the query.
 #[derive(Serialize, Deserialize)]
@@ -60,6 +61,8 @@ struct DatagramValue {
     proto: u8,
     base: u32,
     header: u16,
+    #[serde(default)]
+    kind: Option<u16>,
     seen: u64,
 }
 
@@ -69,8 +72,12 @@ enum Parsed {
     Datagram(FragmentKey, First, Time),
 }
 
+fn version_of(kind: &str) -> Option<u32> {
+    VERSIONS.iter().find(|(known, _)| *known == kind).map(|(_, version)| *version)
+}
+
 fn record(kind: &str, key: serde_json::Value, value: serde_json::Value) -> Record {
-    let (kind, version) = (kind.to_owned(), VERSION);
+    let (kind, version) = (kind.to_owned(), version_of(kind).unwrap_or_default());
     Record { kind, version, role: Role::Supporting, scope: Scope::Flow, key, value }
 }
 
@@ -113,21 +120,19 @@ fn datagram_record(datagram: FragmentKey, first: &First, seen: Time) -> Record {
             DatagramKey { src: IpAddr::V6(src.into()), dst: IpAddr::V6(dst.into()), id, proto: None }
         }
     };
-    let First { ports: Ports { sport, dport, proto }, base, header } = *first;
+    let First { ports: Ports { sport, dport, proto }, base, header, kind } = *first;
     record(
         DATAGRAM,
         json!(key),
-        json!(DatagramValue { sport, dport, proto, base, header, seen: seen.as_nanos() }),
+        json!(DatagramValue { sport, dport, proto, base, header, kind, seen: seen.as_nanos() }),
     )
 }
 
 fn parse(record: &Record) -> Result<Parsed, StateError> {
     let kind = record.kind.as_str();
-    if kind != CONNECTION && kind != DATAGRAM {
-        return Err(StateError::UnknownKind(kind.to_owned()));
-    }
-    if record.version > VERSION {
-        return Err(StateError::TooNew { kind: kind.to_owned(), found: record.version, known: VERSION });
+    let known = version_of(kind).ok_or_else(|| StateError::UnknownKind(kind.to_owned()))?;
+    if record.version > known {
+        return Err(StateError::TooNew { kind: kind.to_owned(), found: record.version, known });
     }
     if kind == CONNECTION { parse_connection(record) } else { parse_datagram(record) }
 }
@@ -173,8 +178,8 @@ fn parse_datagram(record: &Record) -> Result<Parsed, StateError> {
         }
         _ => return Err(malformed(record, "addresses, identification and protocol do not fit")),
     };
-    let DatagramValue { sport, dport, proto, base, header, seen } = value;
-    let first = First { ports: Ports { sport, dport, proto }, base, header };
+    let DatagramValue { sport, dport, proto, base, header, kind, seen } = value;
+    let first = First { ports: Ports { sport, dport, proto }, base, header, kind };
     Ok(Parsed::Datagram(datagram, first, Time::from_nanos(seen)))
 }
 

@@ -88,6 +88,44 @@ fn time_ends_connections_even_before_a_timer_does() {
     assert_eq!(tracker.len(), [0, 0]);
 }
 
+#[test]
+fn a_syn_that_is_repeated_keeps_nothing_half_open() {
+    let mut tracker = tracker(8);
+    let (asked, answer) = (tcp(1, 2, (1, 80), SYN, 1, 0), tcp(2, 1, (80, 1), SYN | ACK, 7, 2));
+    for seconds in [0, 60, 119] {
+        assert_eq!(judge(&mut tracker, &asked, seconds * 1_000_000_000), Verdict::New);
+    }
+    let late = judge(&mut tracker, &answer, 121_000_000_000);
+    assert_eq!(late, Verdict::Invalid(Cause::TcpUnopened));
+}
+
+#[test]
+fn later_fragments_say_what_their_datagram_does() {
+    let segment = Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+        .ipv4([10, 0, 0, 1], [10, 0, 0, 2])
+        .tcp(1000, 80)
+        .flags(SYN)
+        .payload_len(3000)
+        .build();
+    let frames = wire::builder::fragments(&segment, 1500, 9);
+    let whole = Transport { ports: Some((1000, 80)), tcp_flags: Some(SYN), icmp: None };
+    let mut first = tracker(8);
+    assert_eq!(judge(&mut first, &frames[0], 0), Verdict::New);
+    assert_eq!(first.transport(0), None, "it says so itself");
+    // Records of version 1 do not know the flags.
+    let mut old = records(&first);
+    for record in old.iter_mut().filter(|record| record.kind == "datagram") {
+        record.version = 1;
+        record.value.as_object_mut().expect("an object").remove("kind");
+    }
+    for (records, tcp_flags) in [(records(&first), Some(SYN)), (old, None)] {
+        let mut second = tracker(8);
+        second.import(&records).expect("its records");
+        judge(&mut second, &frames[1], 0);
+        assert_eq!(second.transport(0), Some(Transport { tcp_flags, ..whole }));
+    }
+}
+
 fn records(tracker: &Tracker) -> Vec<engine::Record> {
     let (mut records, mut cursor) = (Vec::new(), Some(Cursor::default()));
     while let Some(at) = cursor {

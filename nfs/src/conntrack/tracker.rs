@@ -3,10 +3,9 @@
 use super::config::Settings;
 use super::connection::{Connection, Content};
 use super::ledger::{Ledger, Turnover};
-use super::packet::{First, Packet, steered};
+use super::packet::{First, Packet, Transport, steered};
 use super::tcp::Segment;
 use super::verdict::{Cause, Verdict};
-use crate::flow_key::Ports;
 use crate::fragments::Fragments;
 use engine::{BURST, Time};
 use std::collections::BTreeMap;
@@ -40,6 +39,8 @@ enum Unusual {
     Nothing,
     Later(super::packet::Later),
     First(FragmentKey, First),
+    /// A later one, and what is known of its datagram.
+    Part(Transport),
 }
 
 /// Connections of one worker: TCP with its windows, UDP, ICMP, anything else between two addresses.
@@ -129,12 +130,8 @@ impl Tracker {
                 .payload_offset()
                 .zip(headers.l4_offset())
                 .map_or(0, |(end, at)| end.saturating_sub(at));
-            let base = match content {
-                Content::Tcp(segment) => segment.seq.wrapping_sub(header as u32),
-                _ => 0,
-            };
             self.unusual[place] =
-                Unusual::First(datagram, First { ports: Ports::of(&key), base, header: header as u16 });
+                Unusual::First(datagram, First::new(&key, header, headers, frame, &content));
             self.work[place] = Work::First(version, number);
         }
     }
@@ -169,6 +166,15 @@ impl Tracker {
         &self.verdicts[..staged]
     }
 
+    /// What the transport header of the settled packet at `place` would say, if it were not a later fragment; `None`
+    /// when that is not known.
+    pub fn transport(&self, place: usize) -> Option<Transport> {
+        match (self.work.get(place)?, self.unusual.get(place)?) {
+            (Work::Later, Unusual::Part(transport)) => Some(*transport),
+            _ => None,
+        }
+    }
+
     #[cold]
     fn note_first(&mut self, place: usize, verdict: Verdict, now: Time) {
         let Unusual::First(datagram, first) = self.unusual[place] else { return };
@@ -183,7 +189,11 @@ impl Tracker {
     fn judge_later(&mut self, place: usize, now: Time) -> Verdict {
         let Unusual::Later(later) = self.unusual[place] else { return Verdict::Untracked };
         let first = self.fragments.later(later.datagram, now).ok_or(Cause::FragmentUnknown);
-        match first.and_then(|first| later.within(first)) {
+        let within = first.and_then(|first| Ok((later.within(first)?, first.transport())));
+        if let Ok((_, transport)) = within {
+            self.unusual[place] = Unusual::Part(transport);
+        }
+        match within.map(|(within, _)| within) {
             Err(cause) => Verdict::Invalid(cause),
             Ok((FlowKey::V4(key), content)) => {
                 self.v4.judge_now(Ends4::of(&key), content, &self.settings, now)

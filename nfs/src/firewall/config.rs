@@ -1,7 +1,8 @@
 //! What a user says of a firewall, and what is made of it.
 
-use super::rules::{self, Action, Format, RuleSet, RulesError};
-use engine::{ConfigError, Effects, Site, StateKind};
+use super::rules::{self, Action, Format, RuleSet, RulesError, RulesErrors};
+use crate::conntrack::{self, Settings, Tracking};
+use engine::{Affinity, ConfigError, Effects, Site, StateKind};
 use schemars::JsonSchema;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, SeqAccess};
@@ -31,6 +32,9 @@ pub struct Config {
     /// What a rule of a ClassBench file does, as such rules have no action of their own; `allow` if not said.
     #[serde(default)]
     pub classbench_action: Option<Policy>,
+    /// How connections are tracked, if a rule asks for `ct state`; as it is if not said.
+    #[serde(default)]
+    pub tracking: Option<Tracking>,
 }
 
 /// Where rules come from.
@@ -118,6 +122,8 @@ pub struct Plan {
     pub(super) non_ip: Action,
     pub(super) malformed: Malformed,
     pub(super) fragments: Fragments,
+    /// `None` while no rule asks for the state of connections: then none are tracked.
+    pub(super) tracking: Option<Settings>,
     pub(super) effects: Effects,
 }
 
@@ -142,6 +148,15 @@ impl Plan {
             }
             (_, policy) => policy.map(Policy::action),
         };
+        let tracking = match (rules.ask_states(), &config.tracking) {
+            (true, tracking) => Some(Settings::new(&tracking.clone().unwrap_or_default())?),
+            (false, None) => None,
+            (false, Some(_)) => {
+                let message = "no rule asks for the state of connections, so none are tracked";
+                let help = "leave it out, or write a rule such as 'allow ct state established,related'";
+                return Err(ConfigError::at("tracking", message).help(help));
+            }
+        };
         let mut compiled: Vec<Term> = Vec::new();
         let mut terms = Vec::new();
         for (number, rule) in (0u32..).zip(&rules.rules) {
@@ -151,14 +166,21 @@ impl Plan {
         }
         Ok(Plan {
             classifier: Classifier::build(&compiled),
-            effects: effects(&compiled, config.malformed),
+            effects: effects(&compiled, config.malformed, tracking.is_some()),
             rules,
             terms: terms.into(),
             default: config.default.action(),
             non_ip: config.non_ip.action(),
             malformed: config.malformed,
             fragments: config.fragments,
+            tracking,
         })
+    }
+
+    /// What the rules do to a packet whose first match is this term, which may be none.
+    #[inline]
+    pub(super) fn action(&self, term: u32) -> Action {
+        self.terms.get(term as usize).map_or(self.default, |(_, action)| *action)
     }
 }
 
@@ -166,9 +188,12 @@ fn read(source: &Source, site: &Site) -> Result<RuleSet, ConfigError> {
     match source {
         Source::File(written) => {
             let path = site.path(written);
-            rules::parse_file(&path).map_err(|error| {
-                let place = if error.line == 0 { String::new() } else { format!("{}:", path.display()) };
-                at_rules(format!("{place}{error}"), error)
+            rules::parse_file(&path).map_err(|errors| {
+                let name = path.display().to_string();
+                of_rules(&errors, &name, |error| match error.line {
+                    0 => ConfigError::at("rules", error.to_string()),
+                    _ => ConfigError::at("rules", format!("{name}:{error}")),
+                })
             })
         }
         Source::Inline(lines) => {
@@ -176,23 +201,33 @@ fn read(source: &Source, site: &Site) -> Result<RuleSet, ConfigError> {
                 let message = format!("the rule '{}' has more than one line", line.trim());
                 return Err(ConfigError::at("rules", message).help("write one rule per string"));
             }
-            rules::parse(&lines.join("\n")).map_err(|error| {
-                at_rules(format!("rule {}, column {}: {}", error.line, error.column, error.message), error)
+            rules::parse(&lines.join("\n")).map_err(|errors| {
+                of_rules(&errors, "the list", |RulesError { line, column, message, .. }| {
+                    let key = format!("rules[{}]", line.saturating_sub(1));
+                    ConfigError::at(&key, format!("rule {line}, column {column}: {message}"))
+                })
             })
         }
     }
 }
 
-fn at_rules(message: String, error: RulesError) -> ConfigError {
-    let config_error = ConfigError::at("rules", message);
-    match error.help {
-        Some(help) => config_error.help(help),
-        None => config_error,
+/// All mistakes as one error of the configuration; `place` says where one is.
+fn of_rules(errors: &RulesErrors, name: &str, place: impl Fn(&RulesError) -> ConfigError) -> ConfigError {
+    let mut each = errors.errors.iter().map(|error| match &error.help {
+        Some(help) => place(error).help(help),
+        None => place(error),
+    });
+    let first = each.next().unwrap_or_else(|| ConfigError::at("rules", "no rules"));
+    let all = each.fold(first, ConfigError::and);
+    match errors.more {
+        0 => all,
+        more => all.and(ConfigError::at("rules", format!("{more} more rules of {name} are wrong"))),
     }
 }
 
-/// The fields by which headers are found, and those that at least one rule asks for.
-fn effects(terms: &[Term], malformed: Malformed) -> Effects {
+/// The fields by which headers are found, and those that at least one rule asks for; with all that connections are
+/// known by, if one asks for their state.
+fn effects(terms: &[Term], malformed: Malformed, tracks: bool) -> Effects {
     let mut reads = Fields::of(&[
         Field::EtherType,
         Field::Vlan,
@@ -220,5 +255,14 @@ fn effects(terms: &[Term], malformed: Malformed) -> Effects {
         reads =
             asks.into_iter().filter(|(asked, _)| *asked).fold(reads, |reads, (_, field)| reads.with(field));
     }
-    Effects { reads, may_drop: true, state: StateKind::Report, ..Effects::NONE }
+    let effects = Effects { reads, may_drop: true, state: StateKind::Report, ..Effects::NONE };
+    if !tracks {
+        return effects;
+    }
+    Effects {
+        reads: reads.union(conntrack::READS),
+        state: StateKind::Learns,
+        affinity: Affinity::Flow,
+        ..effects
+    }
 }

@@ -1,4 +1,5 @@
-//! How often each rule matched: shown by commands, and taken along as records of kind `rule_hits`.
+//! How often each rule matched: shown by commands, and taken along as records of kind `rule_hits`; and the records of
+//! connections behind them.
 
 use super::Firewall;
 use super::rules::Action;
@@ -77,6 +78,12 @@ impl Firewall {
                 self.hits.fill(0);
                 Ok(json!({ "reset": self.hits.len() }))
             }
+            "connections" | "occupancy" | "forget" => match &mut self.tracking {
+                Some(tracking) => tracking.tracker.answer(name, arguments),
+                None => Err(CommandError::Failed(
+                    "no rule asks for `ct state`: no connections are tracked".into(),
+                )),
+            },
             _ => Err(CommandError::Unknown(name.to_owned())),
         }
     }
@@ -150,13 +157,13 @@ impl Firewall {
     }
 }
 
-impl State for Firewall {
-    fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
+impl Firewall {
+    /// The counters of a page of rules from `from` on; where to go on.
+    fn export_hits(&self, from: usize, selector: &Selector, out: &mut Vec<Record>) -> Option<usize> {
         let of_flows = selector.address.is_some() || selector.port.is_some() || selector.protocol.is_some();
         if of_flows || !selector.wants_kind(KIND) {
             return None;
         }
-        let from = usize::try_from(cursor.0).unwrap_or(usize::MAX).min(self.hits.len());
         let to = (from + PAGE).min(self.hits.len());
         let rules = self.plan.rules.rules.iter().zip(&self.hits).enumerate().take(to).skip(from);
         out.extend(rules.filter(|(_, (_, packets))| **packets > 0).map(|(number, (rule, &packets))| {
@@ -169,13 +176,34 @@ impl State for Firewall {
                 value: json!(Hits { packets }),
             }
         }));
-        (to < self.hits.len()).then_some(Cursor(to as u64))
+        (to < self.hits.len()).then_some(to)
+    }
+}
+
+/// Counters first, then connections.
+impl State for Firewall {
+    fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
+        let border = self.hits.len() as u64;
+        if cursor.0 < border {
+            let next = self.export_hits(cursor.0 as usize, selector, out);
+            let connections = self.tracking.as_ref().map(|_| border);
+            return next.map(|next| next as u64).or(connections).map(Cursor);
+        }
+        let connections = &self.tracking.as_ref()?.tracker;
+        let next = connections.export(Cursor(cursor.0 - border), selector, out)?;
+        Some(Cursor(next.0.saturating_add(border)))
     }
 
     /// Adds to the counters; those of rules that are not there any more are let go.
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let parsed = records.iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
-        for (rule, packets) in parsed.into_iter().flatten() {
+        let (hits, connections): (Vec<&Record>, Vec<&Record>) =
+            records.iter().partition(|record| record.kind == KIND || self.tracking.is_none());
+        let hits = hits.into_iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(tracking) = &mut self.tracking {
+            let connections: Vec<Record> = connections.into_iter().cloned().collect();
+            tracking.tracker.import(&connections)?;
+        }
+        for (rule, packets) in hits.into_iter().flatten() {
             self.hits[rule] = added(self.hits[rule], packets);
         }
         Ok(())

@@ -5,8 +5,8 @@ use super::rules::Action;
 use super::{FRAGMENTS_JUDGED, LATER_FRAGMENT, MALFORMED_JUDGED, NON_IP, OWN_REASONS, TINY_FRAGMENT};
 use engine::{Cx, Reason};
 use tables::classifier::{Key, Keys};
-use wire::Headers;
 use wire::protocol::{ether_type, ip};
+use wire::{Headers, UsualIpv4};
 
 /// What becomes of a packet before any rule is asked.
 pub(super) enum Fate {
@@ -22,10 +22,16 @@ pub(super) enum Fate {
 #[inline(always)]
 pub(super) fn of_packet(plan: &Plan, headers: Headers, frame: &[u8], to: &mut Keys, cx: &mut Cx<'_>) -> Fate {
     if let Some(packet) = headers.usual_ipv4(frame) {
-        to.push_ipv4(packet.addresses(), packet.ports(), packet.protocol(), packet.tcp_flags());
+        of_usual(packet, to);
         return Fate::Rules;
     }
     of_unusual(plan, &headers, frame, to, cx)
+}
+
+/// Adds the key of a usual packet, for which there is room.
+#[inline(always)]
+pub(super) fn of_usual(packet: UsualIpv4<'_>, to: &mut Keys) {
+    to.push_ipv4(packet.addresses(), packet.ports(), packet.protocol(), packet.tcp_flags());
 }
 
 /// Any packet.
@@ -60,6 +66,7 @@ fn key(headers: &Headers, frame: &[u8]) -> Key {
         vlan: headers.vlan().unwrap_or(Key::UNTAGGED),
         icmp: icmp.map_or(0, |(kind, code)| u16::from_be_bytes([kind, code])),
         protocol,
+        tag: 0,
         tcp_flags: tcp_flags.unwrap_or(0),
         // A TCP header that is cut off after the ports has flags that nobody knows: no rule may guess them.
         has_ports: ports.is_some() && (protocol != ip::TCP || tcp_flags.is_some()),

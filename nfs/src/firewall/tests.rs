@@ -1,6 +1,7 @@
 use super::config::Config;
 use super::*;
-use engine::{Cursor, Record, Selector};
+use crate::conntrack::Tracking;
+use engine::{Affinity, Cursor, Record, Selector, StateKind};
 use serde_json::json;
 use wire::{Field, Fields};
 
@@ -42,17 +43,63 @@ fn it_reads_only_what_the_rules_ask_for() {
 }
 
 #[test]
+fn only_rules_that_ask_for_a_state_make_it_track_connections() {
+    let of = |rule: &str| Plan::new(&config(&[rule]), &Site::default()).expect("a good rule").effects;
+    let (without, with) = (of("allow tcp"), of("allow tcp ct state new"));
+    assert_eq!((without.state, without.affinity), (StateKind::Report, Affinity::Any));
+    assert_eq!((with.state, with.affinity), (StateKind::Learns, Affinity::Flow));
+    assert!(with.reads.includes(without.reads) && with.reads.includes(conntrack::READS));
+    assert!(firewall(&["allow tcp"]).tracking.is_none());
+    assert!(firewall(&["allow ct state new,established,related,invalid,untracked"]).tracking.is_some());
+
+    let tracking = Some(Tracking::default());
+    let superfluous = Config { tracking: tracking.clone(), ..config(&["allow tcp"]) };
+    let error = Plan::new(&superfluous, &Site::default()).map(|_| ()).expect_err("superfluous");
+    assert_eq!(error.key.as_deref(), Some("tracking"));
+    assert!(error.message.contains("no rule asks"), "{error}");
+    let impossible = Some(Tracking { capacity: 0, ..Tracking::default() });
+    let error = Config { tracking: impossible, ..config(&["allow ct state new"]) };
+    assert!(Plan::new(&error, &Site::default()).is_err(), "a capacity of nothing");
+}
+
+#[test]
+fn commands_about_connections_need_rules_that_ask_for_them() {
+    let mut without = firewall(&["allow tcp"]);
+    let mut with = firewall(&["allow ct state established", "allow ct state new"]);
+    for command in ["connections", "occupancy", "forget"] {
+        assert!(matches!(without.answer(command, &Value::Null), Err(CommandError::Failed(_))), "{command}");
+        assert!(with.answer(command, &Value::Null).is_ok(), "{command}");
+    }
+}
+
+#[test]
 fn mistakes_in_rules_are_told_with_their_place() {
     let error = Plan::new(&config(&["allow tcp", "deny tcp form any"]), &Site::default())
         .map(|_| ())
         .expect_err("form");
-    assert_eq!(error.key.as_deref(), Some("rules"));
+    assert_eq!(error.key.as_deref(), Some("rules[1]"));
     assert_eq!(error.message, "rule 2, column 10: 'form' is not understood here");
     assert_eq!(error.help.as_deref(), Some("did you mean 'from'?"));
+    assert_eq!(error.also, []);
+
+    let many = Plan::new(&config(&["nonsense"; 12]), &Site::default()).map(|_| ()).expect_err("nonsense");
+    assert_eq!(many.also.len(), 10, "nine more, and how many are left");
+    assert_eq!(many.also[9].message, "2 more rules of the list are wrong");
 
     let missing = Config { rules: Source::File("no such file.rules".to_owned()), ..config(&[]) };
     let error = Plan::new(&missing, &Site::default()).map(|_| ()).expect_err("missing");
     assert!(error.message.contains("cannot read no such file.rules"), "{error}");
+}
+
+#[test]
+fn a_firewall_that_denies_nothing_is_remarked_on() {
+    let remarks = |rules: &[&str], default| {
+        let config = Config { default, ..config(rules) };
+        Firewall::remarks(&Plan::new(&config, &Site::default()).expect("good")).len()
+    };
+    assert_eq!(remarks(&[], Policy::Allow), 1);
+    assert_eq!(remarks(&[], Policy::Deny), 0);
+    assert_eq!(remarks(&["allow ip"], Policy::Allow), 0, "it counts");
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! What a user says of an IP tunnel, and what is made of it.
 
-use crate::tunnel::{Ends, FLOW, Kept, LINK, MACS, MARKS, Macs, Mark, OPENED, Other, SHAPE, Way};
+use crate::tunnel::{Ends, FLOW, Kept, MARKS, Macs, Mark, OPENED, Other, SHAPE, Way, effects, usual_mtu};
 use engine::{ConfigError, Effects};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use wire::Fields;
 
 /// Configuration of [`super::IpIp`]: which of the two it does.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -32,10 +31,10 @@ pub struct Encap {
     #[serde(default = "ttl")]
     pub ttl: Mark,
     /// Outer DSCP, 0 to 63, or `"copy"`: the packet's.
-    #[serde(default = "copy")]
+    #[serde(default = "Mark::copy")]
     pub dscp: Mark,
     /// The largest outer IP packet.
-    #[serde(default = "mtu")]
+    #[serde(default = "usual_mtu")]
     pub mtu: u16,
     /// Addresses, one of each IP version, from which senders of packets that are too large are told so by ICMP.
     #[serde(default)]
@@ -47,14 +46,6 @@ pub struct Encap {
 
 fn ttl() -> Mark {
     Mark::Fixed(64)
-}
-
-fn copy() -> Mark {
-    Mark::COPY
-}
-
-fn mtu() -> u16 {
-    1500
 }
 
 /// What is taken out.
@@ -140,25 +131,14 @@ impl Plan {
         }
     }
 
-    /// Whatever a field says before, it says something else behind the tunnel. Ethernet addresses stay, unless
-    /// others are given.
     pub(super) fn effects(&self) -> Effects {
-        let (macs, reads, tells) = match self {
-            Plan::Encap(wrap) if wrap.way.tells() => (wrap.macs, Fields::ALL, true),
-            Plan::Encap(wrap) => match wrap.ends {
-                Ends::V4 { .. } => (wrap.macs, SHAPE.union(MARKS), false),
-                Ends::V6 { .. } => (wrap.macs, SHAPE.union(MARKS).union(FLOW), false),
-            },
-            Plan::Decap(unwrap) => (unwrap.macs, OPENED, false),
-        };
-        let beyond = Fields::ALL.without(LINK);
-        Effects {
-            reads,
-            writes: if macs.is_some() { beyond.union(MACS) } else { beyond },
-            changes_length: true,
-            may_drop: true,
-            may_create: tells,
-            ..Effects::NONE
+        let marked = SHAPE.union(MARKS);
+        match self {
+            Plan::Encap(wrap) => {
+                let reads = if matches!(wrap.ends, Ends::V6 { .. }) { marked.union(FLOW) } else { marked };
+                effects(reads, wrap.macs, wrap.way.tells())
+            }
+            Plan::Decap(unwrap) => effects(OPENED, unwrap.macs, false),
         }
     }
 }

@@ -8,7 +8,7 @@ pub use config::{Config, Decap, Encap, Plan};
 
 use crate::tunnel::{
     COUNTERS, Header, MALFORMED, Marks, Refused, Size, after_tags, each, fits, insert, mark_inner, remove,
-    set_ether_type,
+    set_ether_type, set_macs,
 };
 use engine::{Burst, ConfigError, Cx, Effects, Kind, Nf, Reason, Site, WorkerSite};
 use std::sync::Arc;
@@ -65,9 +65,7 @@ impl config::Wrap {
         }
         let bytes = insert(burst, i, start, outer_len)?;
         set_ether_type(bytes, start, self.ends.ether_type());
-        if let Some(macs) = &self.macs {
-            bytes[..macs.len()].copy_from_slice(macs);
-        }
+        set_macs(bytes, self.macs.as_ref());
         self.ends.write(&mut bytes[start..], header);
         Ok(())
     }
@@ -111,9 +109,7 @@ impl config::Unwrap {
         let bytes = burst.bytes_mut(i).ok_or(Refused::Judged)?;
         mark_inner(bytes, inner_at, class);
         set_ether_type(bytes, start, inner_type);
-        if let Some(macs) = &self.macs {
-            bytes[..macs.len()].copy_from_slice(macs);
-        }
+        set_macs(bytes, self.macs.as_ref());
         remove(burst, i, start, inner_at - start)
     }
 }

@@ -3,7 +3,7 @@
 use super::L2Fwd;
 use super::station::Station;
 use engine::{Command, CommandError, PAGE};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -25,10 +25,13 @@ struct Show {
     cursor: u64,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Flush {
     port: Option<String>,
+    /// Where to go on, and how many the steps before this one have forgotten.
+    cursor: u64,
+    forgotten: usize,
 }
 
 #[derive(Deserialize)]
@@ -49,9 +52,14 @@ impl L2Fwd {
         match name {
             "show" => Ok(self.show(&crate::arguments(arguments)?)),
             "flush" => {
-                let Flush { port } = crate::arguments(arguments)?;
-                let port = port.map(|name| self.port(&name)).transpose()?;
-                Ok(json!({ "forgotten": self.table.flush(port) }))
+                let Flush { port, cursor, forgotten } = crate::arguments(arguments)?;
+                let number = port.as_ref().map(|name| self.port(name)).transpose()?;
+                let (gone, next) = self.table.flush(number, cursor, PAGE);
+                let forgotten = forgotten.saturating_add(gone);
+                match next {
+                    None => Ok(json!({ "forgotten": forgotten })),
+                    Some(cursor) => Err(CommandError::Unfinished(json!(Flush { port, cursor, forgotten }))),
+                }
             }
             "add" => {
                 let Add { station, port } = crate::arguments(arguments)?;

@@ -203,11 +203,18 @@ impl Table {
         all
     }
 
-    /// Forgets what was learned, of one port or of all; returns how many.
-    pub(super) fn flush(&mut self, port: Option<u16>) -> usize {
-        let mut gone = self.all();
-        gone.retain(|(_, place)| !place.fixed && port.is_none_or(|port| port == place.port));
-        gone.iter().filter(|(station, _)| self.remove(*station)).count()
+    /// Forgets up to `count` stations that were learned, of one port or of all, from place `from` on; returns how many,
+    /// and where to go on.
+    pub(super) fn flush(&mut self, port: Option<u16>, from: u64, count: usize) -> (usize, Option<u64>) {
+        let mut gone = Vec::with_capacity(count);
+        let next = self.page(from, count, |station, place| {
+            let goes = !place.fixed && port.is_none_or(|port| port == place.port);
+            if goes {
+                gone.push(station);
+            }
+            goes
+        });
+        (gone.iter().filter(|station| self.remove(**station)).count(), next)
     }
 }
 

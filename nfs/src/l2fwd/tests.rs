@@ -177,6 +177,30 @@ fn a_new_configuration_keeps_what_fits_it() {
     assert_eq!(new.table.get(station(7)).map(|place| (place.port, place.fixed)), Some((0, true)));
 }
 
+/// The answer to a command that is done in steps, and how many there were.
+fn in_steps(switch: &mut L2Fwd, name: &str, mut arguments: Value) -> (Value, usize) {
+    for step in 1.. {
+        match switch.answer(name, &arguments) {
+            Err(CommandError::Unfinished(next)) => arguments = next,
+            answer => return (answer.expect("done"), step),
+        }
+    }
+    unreachable!("a command ends")
+}
+
+#[test]
+fn a_flush_forgets_at_most_a_page_of_stations_in_a_step() {
+    let mut switch = switch(&Config { capacity: 4000, ..Config::default() });
+    for number in 0..3000 {
+        let mac = Mac([2, 0, 0, 0, (number >> 8) as u8, number as u8]);
+        switch.table.learn(Station::new(0, mac), number % 2, Time::from_nanos(9), None);
+    }
+    let (answer, steps) = in_steps(&mut switch, "flush", json!({"port": "lan"}));
+    assert_eq!((answer, switch.table.len()), (json!({"forgotten": 1500}), 1500));
+    assert_eq!(steps, 1500 / PAGE + 1);
+    assert_eq!(in_steps(&mut switch, "flush", Value::Null).0, json!({"forgotten": 1500}));
+}
+
 #[test]
 fn commands_show_add_remove_and_flush() {
     let mut switch = switch(&Config::default());
@@ -185,7 +209,7 @@ fn commands_show_add_remove_and_flush() {
     let shown = switch.answer("show", &Value::Null).expect("always");
     assert_eq!(shown["known"], 2);
     assert_eq!(shown["stations"].as_array().map(Vec::len), Some(2));
-    assert_eq!(switch.answer("flush", &json!({"port": "wan"})), Ok(json!({"forgotten": 1})));
+    assert_eq!(in_steps(&mut switch, "flush", json!({"port": "wan"})).0, json!({"forgotten": 1}));
     let remove = json!({"station": "02:00:00:00:00:07"});
     assert_eq!(switch.answer("remove", &remove), Ok(json!({"removed": true})));
     assert_eq!(switch.answer("remove", &remove), Ok(json!({"removed": false})));

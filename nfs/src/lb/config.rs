@@ -3,10 +3,10 @@
 use super::maglev::{Permutation, is_prime};
 use crate::Span;
 use crate::tunnel::{Ends, Way};
+use ahash::AHashMap;
 use engine::{Affinity, ConfigError, Effects, Site, StateKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::net::IpAddr;
 use wire::protocol::ip;
 use wire::{Field, Fields, Mac};
@@ -135,9 +135,9 @@ pub struct Plan {
     pub(super) services: Vec<Service>,
     /// Those of all services, one after the other.
     pub(super) backends: Vec<Backend>,
-    pub(super) by_endpoint: HashMap<Endpoint, usize>,
+    pub(super) by_endpoint: AHashMap<Endpoint, usize>,
     /// Back-ends behind NAT, by what the source of their packets is.
-    pub(super) by_source: HashMap<Endpoint, usize>,
+    pub(super) by_source: AHashMap<Endpoint, usize>,
     pub(super) table_size: usize,
     pub(super) connections: usize,
     pub(super) idle_nanos: u64,
@@ -190,8 +190,8 @@ impl Plan {
         let mut plan = Plan {
             services: Vec::new(),
             backends: Vec::new(),
-            by_endpoint: HashMap::new(),
-            by_source: HashMap::new(),
+            by_endpoint: AHashMap::new(),
+            by_source: AHashMap::new(),
             table_size: config.table_size,
             connections: config.connections,
             idle_nanos: config.idle_timeout.as_nanos(),

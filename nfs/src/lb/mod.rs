@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod forward;
 mod maglev;
+mod quick;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -17,14 +18,16 @@ use engine::{
     BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Site, State, Time,
     WorkerSite,
 };
+use quick::Quick;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
 use wire::flow::DEFAULT_SEED;
-use wire::{Direction, Ends4, FlowKey, FlowKey6, Headers};
+use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, Headers, UsualIpv4};
 
 const NO_SERVICE: Reason = Reason::new(3);
 const FRAGMENT: Reason = Reason::new(4);
@@ -72,6 +75,10 @@ pub struct Lb {
     /// By number of the service: Maglev's table, whose entries are numbers of back-ends.
     tables: Vec<Box<[u16]>>,
     sizes: Vec<Size>,
+    /// By number of the back-end: what is written into usual packets of its connections, if it is up and that is all
+    /// that there is to do; and into packets from it.
+    forth: Vec<Option<Quick>>,
+    back: Vec<Option<Quick>>,
 }
 
 /// Connections on their way to another worker.
@@ -90,6 +97,20 @@ struct Staged {
     usual: bool,
 }
 
+impl Staged {
+    #[inline(always)]
+    fn of(packet: UsualIpv4<'_>, seed: u64) -> Staged {
+        let (key, direction) = Ends4::of_usual(packet);
+        Staged {
+            key,
+            hash: key.hash_with(seed),
+            reverse: direction == Direction::Reverse,
+            is_syn: packet.tcp_flags() & 0x12 == 0x02,
+            usual: true,
+        }
+    }
+}
+
 impl Lb {
     /// Fills the table of a service anew.
     fn refill(&mut self, service: usize) {
@@ -101,6 +122,10 @@ impl Lb {
             .map(|n| (n as u16, self.plan.backends[n].permutation, self.standings[n].weight))
             .collect();
         self.tables[service] = maglev::table(self.plan.table_size, &in_use);
+        for n in known.backends.clone() {
+            let is_up = self.standings[n].health == Health::Up;
+            self.forth[n] = Quick::forth(known, &self.plan.backends[n]).filter(|_| is_up);
+        }
     }
 
     /// The back-end for a new connection to a service, by Maglev's table.
@@ -229,7 +254,7 @@ impl Lb {
         forward::to_backend(plan, backend, &mut sizes[backend.service], burst, i, cx)
     }
 
-    /// The packet's connection, if it is a usual packet of one that stays where it is.
+    /// The back-end of the packet's connection, if it is a usual packet of one that stays where it is.
     #[inline(always)]
     fn known(&mut self, staged: &Staged, hint: Hint, now: Time) -> Option<u16> {
         if !staged.usual {
@@ -238,6 +263,47 @@ impl Lb {
         let connection = self.v4.touch(hint, &staged.key, staged.hash, now)?;
         let (backend, reverse) = (connection.backend, connection.direction == Direction::Reverse);
         (reverse == staged.reverse && self.stays(backend, staged.is_syn)).then_some(backend)
+    }
+
+    /// Rewrites the usual packets of connections that stay where they are; returns the others, one bit each.
+    #[inline(always)]
+    fn quick(
+        &mut self,
+        burst: &mut Burst,
+        staged: &[Staged; BURST],
+        hints: &[Hint; BURST],
+        now: Time,
+    ) -> u32 {
+        let n = burst.len();
+        let mut left = if n < BURST { (1 << n) - 1 } else { u32::MAX };
+        let Lb { v4, forth, .. } = self;
+        burst.for_each_mut(|i, bytes| {
+            let i = i % BURST;
+            if staged[i].usual
+                && let Some(connection) = v4.touch(hints[i], &staged[i].key, staged[i].hash, now)
+                && (connection.direction == Direction::Reverse) == staged[i].reverse
+                && let Some(Some(write)) = forth.get(usize::from(connection.backend))
+            {
+                write.apply(bytes);
+                left &= !(1 << i);
+            }
+        });
+        left
+    }
+
+    /// What is written into a usual packet that comes from a back-end behind NAT, and is for no service.
+    fn back(&self, staged: &Staged) -> Option<&Quick> {
+        if !staged.usual || self.plan.by_source.is_empty() {
+            return None;
+        }
+        let mut key = FlowKey4::from(staged.key);
+        if staged.reverse {
+            key = key.reversed();
+        }
+        let end = |address: u32, port| (Ipv4Addr::from(address).into(), port, key.proto);
+        let backend = self.plan.by_source.get(&end(key.src, key.sport))?;
+        let is_for_service = self.plan.by_endpoint.contains_key(&end(key.dst, key.dport));
+        self.back.get(*backend)?.as_ref().filter(|_| !is_for_service)
     }
 
     fn inherit(&mut self, old: Lb) {
@@ -276,27 +342,34 @@ impl Lb {
 impl Nf for Lb {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         let (now, seed) = (cx.now(), self.worker.seed);
-        let mut staged = [Staged::default(); BURST];
         let n = burst.len().min(BURST);
-        for ((headers, frame), staged) in burst.parsed().zip(&mut staged) {
-            if let Some(packet) = headers.usual_ipv4(frame) {
-                let (key, direction) = Ends4::of_usual(packet);
-                let hash = key.hash_with(seed);
-                self.v4.prefetch(hash);
-                let is_syn = packet.tcp_flags() & 0x12 == 0x02;
-                *staged = Staged { key, hash, reverse: direction == Direction::Reverse, is_syn, usual: true };
+        let mut staged = [Staged::default(); BURST];
+        if let Some(packets) = burst.all_usual() {
+            packets.zip(&mut staged).for_each(|(packet, staged)| *staged = Staged::of(packet, seed));
+        } else {
+            for ((headers, frame), staged) in burst.parsed().zip(&mut staged) {
+                if let Some(packet) = headers.usual_ipv4(frame) {
+                    *staged = Staged::of(packet, seed);
+                }
             }
         }
+        staged[..n].iter().for_each(|staged| self.v4.prefetch(staged.hash));
         let mut hints = [Hint::default(); BURST];
         for (hint, staged) in hints.iter_mut().zip(&staged[..n]).filter(|(_, staged)| staged.usual) {
             *hint = self.v4.hint(staged.hash);
         }
-        let other = self.plan.other;
-        let mut passed = 0;
-        for i in 0..n {
-            let result = match self.known(&staged[i], hints[i], now) {
-                Some(backend) => self.send(backend, burst, i, cx),
-                None => self.unusual(burst, i, cx),
+        let mut left = self.quick(burst, &staged, &hints, now);
+        let (other, mut passed, mut returned) = (self.plan.other, 0, 0);
+        while left != 0 {
+            let i = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let result = if let Some(backend) = self.known(&staged[i], hints[i], now) {
+                self.send(backend, burst, i, cx)
+            } else if let Some(write) = self.back(&staged[i]) {
+                returned += 1;
+                burst.bytes_mut(i).map(|bytes| write.apply(bytes)).ok_or(Refused::Judged)
+            } else {
+                self.unusual(burst, i, cx)
             };
             match result {
                 Ok(()) | Err(Refused::Judged) => {}
@@ -304,8 +377,10 @@ impl Nf for Lb {
                 Err(Refused::Other(reason) | Refused::Drop(reason)) => burst.drop(i, reason),
             }
         }
-        if passed > 0 {
-            cx.count(PASSED, passed);
+        for (counter, n) in [(PASSED, passed), (RETURNED, returned)] {
+            if n > 0 {
+                cx.count(counter, n);
+            }
         }
     }
 
@@ -395,6 +470,7 @@ backends = [
     }
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
+        let back = |backend: &config::Backend| Quick::back(plan, &plan.services[backend.service], backend);
         let up = |backend: &config::Backend| Standing { health: Health::Up, weight: backend.weight };
         let mut lb = Lb {
             worker: *worker,
@@ -403,6 +479,8 @@ backends = [
             standings: plan.backends.iter().map(up).collect(),
             tables: plan.services.iter().map(|_| Box::default()).collect(),
             sizes: plan.services.iter().map(|service| Size::new(service.way)).collect(),
+            forth: vec![None; plan.backends.len()],
+            back: plan.backends.iter().map(back).collect(),
             plan: Arc::clone(plan),
         };
         (0..plan.services.len()).for_each(|service| lb.refill(service));

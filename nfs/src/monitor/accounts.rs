@@ -63,8 +63,9 @@ impl Accounts {
         self.stage_any(headers, frame, now);
     }
 
+    /// [`stage`](Self::stage) of a packet that is known to be usual.
     #[inline(always)]
-    fn stage_usual(&mut self, packet: UsualIpv4<'_>) {
+    pub(super) fn stage_usual(&mut self, packet: UsualIpv4<'_>) {
         let bytes = u32::from(packet.ip_length());
         self.count(packet.protocol(), bytes.into());
         let mut sample = Sample { bytes, ..Sample::default() };
@@ -207,6 +208,16 @@ impl Accounts {
             FlowKey::V4(key) => self.v4.remove(&Ends4::of(key).0),
             FlowKey::V6(key) => self.v6.remove(key),
         }
+    }
+
+    /// Forgets up to `count` flows from place `from` on; returns how many, and where to go on.
+    pub(super) fn forget(&mut self, from: u64, count: usize) -> (usize, Option<u64>) {
+        let mut gone = Vec::with_capacity(count);
+        let next = self.page(from, count, |key, _| {
+            gone.push(key);
+            true
+        });
+        (gone.iter().filter(|key| self.remove(key).is_some()).count(), next)
     }
 
     /// All flows, with canonical keys.

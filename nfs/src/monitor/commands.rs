@@ -6,7 +6,7 @@ use super::flow::{Flow, Seen};
 use super::state::is_wanted;
 use super::top::{By, MOST};
 use engine::{Command, CommandError, PAGE, Selector};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wire::FlowKey;
 
@@ -43,6 +43,14 @@ struct Flows {
     selector: Selector,
 }
 
+/// Where to go on, and how many flows the steps before this one have forgotten.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Reset {
+    cursor: u64,
+    forgotten: usize,
+}
+
 impl Monitor {
     pub(super) fn answer(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
         match name {
@@ -71,14 +79,16 @@ impl Monitor {
                 Ok(seen.map(show).collect())
             }
             "reset" => {
-                let flows = self.accounts.all();
-                for (key, _) in &flows {
-                    self.accounts.remove(key);
+                let Reset { cursor, forgotten } = crate::arguments(arguments)?;
+                let (gone, next) = self.accounts.forget(cursor, PAGE);
+                let forgotten = forgotten.saturating_add(gone);
+                if let Some(cursor) = next {
+                    return Err(CommandError::Unfinished(json!(Reset { cursor, forgotten })));
                 }
                 self.accounts.forget_totals();
                 self.published[..super::OF_PROTOCOLS].fill(0);
                 self.top = super::top::Top::new();
-                Ok(json!({ "forgotten": flows.len() }))
+                Ok(json!({ "forgotten": forgotten }))
             }
             _ => Err(CommandError::Unknown(name.to_owned())),
         }

@@ -101,5 +101,11 @@ fn check(file: &std::path::Path) -> Result<(), ConfigError> {
         let message = format!("{} is a folder", file.display());
         return Err(ConfigError::at("flows", message).help("name a file"));
     }
+    if file.is_file()
+        && let Err(error) = std::fs::OpenOptions::new().append(true).open(file)
+    {
+        let message = format!("{} cannot be written: {error}", file.display());
+        return Err(ConfigError::at("flows", message).help("remove it, or name another file"));
+    }
     Ok(())
 }

@@ -68,10 +68,8 @@ impl<K: Key> Ledger<K> {
         if i >= BURST {
             return;
         }
-        let hash = key.hash_with(self.seed);
-        self.flows.prefetch(hash);
         self.keys[i] = key;
-        self.hashes[i] = hash;
+        self.hashes[i] = key.hash_with(self.seed);
         self.samples[i] = Sample { reverse: direction == Direction::Reverse, ..sample };
         self.staged = i + 1;
     }
@@ -84,6 +82,8 @@ impl<K: Key> Ledger<K> {
             return;
         }
         self.staged = 0;
+        // A loop of its own: the processor then works on the hashes of several packets at a time.
+        self.hashes[..n].iter().for_each(|&hash| self.flows.prefetch(hash));
         let mut hints = [Hint::default(); BURST];
         for (hint, &hash) in hints.iter_mut().zip(&self.hashes[..n]) {
             *hint = self.flows.hint(hash);

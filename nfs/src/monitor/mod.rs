@@ -12,6 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod top;
+mod unite;
 
 pub use config::{Config, Plan};
 
@@ -121,8 +122,12 @@ impl Monitor {
 impl Nf for Monitor {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         let now = cx.now();
-        for (headers, frame) in burst.parsed() {
-            self.accounts.stage(&headers, frame, now);
+        if let Some(packets) = burst.all_usual() {
+            packets.for_each(|packet| self.accounts.stage_usual(packet));
+        } else {
+            for (headers, frame) in burst.parsed() {
+                self.accounts.stage(&headers, frame, now);
+            }
         }
         self.accounts.settle(now, &mut self.outlet);
         self.publish(cx);
@@ -199,6 +204,10 @@ impl Kind for Monitor {
         }
     }
 
+    fn unite(flows: &mut Vec<Record>) {
+        unite::records(flows);
+    }
+
     fn finish(plan: &Plan, records: &[Record]) -> Result<(), ConfigError> {
         let Some(file) = &plan.flows else { return Ok(()) };
         let failed =
@@ -210,6 +219,7 @@ impl Kind for Monitor {
         for record in records {
             flows.push(state::parse(record).map_err(|error| failed(&error.to_string()))?);
         }
+        unite::flows(&mut flows, plan.idle_nanos);
         report::write(file, &flows).map_err(|error| failed(&error.to_string()))
     }
 }

@@ -1,12 +1,12 @@
 //! What a user says of a label stack, and what is made of it.
 
 use super::MOST;
-use crate::tunnel::{Kept, LINK, MACS, MARKS, Macs, Mark, OPENED, Other, SHAPE, Way};
+use crate::tunnel::{Kept, MARKS, Macs, Mark, OPENED, Other, SHAPE, Way, effects, usual_mtu};
 use engine::{ConfigError, Effects};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use wire::{Field, Fields};
+use wire::Field;
 
 /// Configuration of [`super::Mpls`]: which of the two it does.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,13 +28,13 @@ pub struct Encap {
     #[serde(default)]
     pub macs: Option<Macs>,
     /// TTL of the labels, 1 to 255, or `"copy"`: the packet's.
-    #[serde(default = "copy")]
+    #[serde(default = "Mark::copy")]
     pub ttl: Mark,
     /// Traffic class of the labels, 0 to 7, or `"copy"`: the upper half of the packet's DSCP.
-    #[serde(default = "copy")]
+    #[serde(default = "Mark::copy")]
     pub class: Mark,
     /// The largest IP packet together with its labels.
-    #[serde(default = "mtu")]
+    #[serde(default = "usual_mtu")]
     pub mtu: u16,
     /// Addresses, one of each IP version, from which senders of packets that are too large are told so by ICMP.
     #[serde(default)]
@@ -42,14 +42,6 @@ pub struct Encap {
     /// What becomes of frames that are neither IP nor MPLS, such as ARP.
     #[serde(default)]
     pub other: Other,
-}
-
-fn copy() -> Mark {
-    Mark::COPY
-}
-
-fn mtu() -> u16 {
-    1500
 }
 
 /// A stack to take off.
@@ -124,19 +116,11 @@ impl Plan {
     }
 
     pub(super) fn effects(&self) -> Effects {
-        let (macs, reads, tells) = match self {
-            Plan::Encap(push) if push.way.tells() => (push.macs, Fields::ALL, true),
-            Plan::Encap(push) => (push.macs, SHAPE.union(MARKS).with(Field::MplsLabel), false),
-            Plan::Decap(pop) => (pop.macs, OPENED.with(Field::MplsLabel), false),
-        };
-        let beyond = Fields::ALL.without(LINK);
-        Effects {
-            reads,
-            writes: if macs.is_some() { beyond.union(MACS) } else { beyond },
-            changes_length: true,
-            may_drop: true,
-            may_create: tells,
-            ..Effects::NONE
+        match self {
+            Plan::Encap(push) => {
+                effects(SHAPE.union(MARKS).with(Field::MplsLabel), push.macs, push.way.tells())
+            }
+            Plan::Decap(pop) => effects(OPENED.with(Field::MplsLabel), pop.macs, false),
         }
     }
 }

@@ -8,7 +8,7 @@ pub use config::{Config, Decap, Encap, Plan};
 
 use crate::tunnel::{
     COUNTERS, Kept, MALFORMED, Refused, Size, after_tags, each, fits, insert, remove, set_ether_type,
-    set_inner_ttl,
+    set_inner_ttl, set_macs,
 };
 use engine::{Burst, ConfigError, Cx, Effects, Kind, Nf, Reason, Site, WorkerSite};
 use std::sync::Arc;
@@ -68,9 +68,7 @@ impl config::Push {
         size.admit(burst, i, cx, (len, stack_len))?;
         let bytes = insert(burst, i, start, stack_len)?;
         set_ether_type(bytes, start, ether_type::MPLS);
-        if let Some(macs) = &self.macs {
-            bytes[..macs.len()].copy_from_slice(macs);
-        }
+        set_macs(bytes, self.macs.as_ref());
         let stack = bytes[start..start + stack_len].chunks_exact_mut(ENTRY_LEN);
         let last = self.labels.len() - 1;
         for (n, (place, &label)) in stack.zip(&*self.labels).enumerate() {
@@ -123,9 +121,7 @@ impl config::Pop {
             set_inner_ttl(bytes, inner_at, top.ttl);
         }
         set_ether_type(bytes, start, inner_type);
-        if let Some(macs) = &self.macs {
-            bytes[..macs.len()].copy_from_slice(macs);
-        }
+        set_macs(bytes, self.macs.as_ref());
         remove(burst, i, start, stack_len)
     }
 }

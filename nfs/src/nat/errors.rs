@@ -46,7 +46,7 @@ pub(super) fn rewrite(headers: &Headers, frame: &mut [u8], from: Tuple, to: Tupl
     // nobody outside may learn (RFC 5508 REQ-5).
     let source = if from.src == to.src { sender } else { to.src };
     let delta = Delta::NONE.u32(sender, source).u32(receiver, to.dst);
-    set(packet, l3 + 10, |checksum| delta.update(checksum));
+    set(packet, l3 + 10, |checksum| u16::from_be_bytes(delta.update(checksum.to_be_bytes())));
     for (at, address) in [(l3 + 12, source), (l3 + 16, to.dst)] {
         if let Some(place) = packet.get_mut(at..at + 4) {
             place.copy_from_slice(&address.to_be_bytes());

@@ -36,9 +36,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tables::flow_table::Hint;
 use translator::{Fate, Translator, Turnover};
-use tuple::Tuple;
+use tuple::Words;
 use wire::protocol::ether_type;
-use wire::{Field, Fields, FlowKey};
+use wire::{Field, Fields, FlowKey, UsualIpv4};
 
 /// Timers handled per tick.
 const PER_TICK: usize = 256;
@@ -54,7 +54,7 @@ pub struct Nat {
     /// When exhaustion of ports and of sessions was told of last.
     told: [Time; 2],
     /// The packets of the burst in hand.
-    tuples: [Tuple; BURST],
+    keys: [Words; BURST],
     hashes: [u32; BURST],
 }
 
@@ -62,20 +62,31 @@ impl Nat {
     /// Rewrites the packets of sessions that nothing is to be decided about; returns the others, one bit each.
     #[inline(always)]
     fn quick(&mut self, burst: &mut Burst, now: Time) -> u32 {
-        let Nat { tuples, hashes, translator: Translator { sessions, .. }, .. } = self;
-        let (mut quick, mut all) = (0u32, 0u32);
-        for (i, (headers, frame)) in burst.parsed().enumerate().take(BURST) {
-            all |= 1 << i;
-            let Some(packet) = headers.usual_ipv4(frame) else { continue };
-            let tuple = Tuple::of_usual(packet);
-            let hash = sessions.hash(&tuple);
-            sessions.prefetch(hash);
-            (tuples[i], hashes[i]) = (tuple, hash);
+        let Nat { keys, hashes, translator: Translator { sessions, .. }, .. } = self;
+        let mut quick = 0u32;
+        let all = if burst.len() < BURST { (1 << burst.len()) - 1 } else { u32::MAX };
+        let mut note = |i: usize, packet: UsualIpv4<'_>| {
+            let i = i % BURST;
+            keys[i] = Words::of_usual(packet);
+            hashes[i] = sessions.hash(&keys[i]);
             quick |= u32::from(packet.tcp_flags() & tcp::CHANGING == 0) << i;
+        };
+        if let Some(packets) = burst.all_usual() {
+            packets.enumerate().for_each(|(i, packet)| note(i, packet));
+        } else {
+            for (i, (headers, frame)) in burst.parsed().enumerate() {
+                if let Some(packet) = headers.usual_ipv4(frame) {
+                    note(i, packet);
+                }
+            }
         }
         let mut left = all;
         if quick == 0 {
             return left;
+        }
+        // A loop of its own: the processor then works on the hashes of several packets at a time.
+        for &hash in &hashes[..burst.len().min(BURST)] {
+            sessions.prefetch(hash);
         }
         let mut hints = [Hint::default(); BURST];
         for (i, (hint, &hash)) in hints.iter_mut().zip(&*hashes).enumerate().take(burst.len()) {
@@ -88,7 +99,7 @@ impl Nat {
             if quick >> i & 1 == 0 {
                 return;
             }
-            if let Some(entry) = sessions.touch_hinted(hints[i], &tuples[i], hashes[i], now)
+            if let Some(entry) = sessions.touch_hinted(hints[i], &keys[i], hashes[i], now)
                 && entry.link.is_settled()
             {
                 entry.rewrite.apply_usual(bytes);
@@ -255,7 +266,7 @@ impl Kind for Nat {
             translator: Translator::new(plan, worker.seed),
             published: Turnover::default(),
             told: [Time::ZERO; 2],
-            tuples: [Tuple::default(); BURST],
+            keys: [Words::default(); BURST],
             hashes: [0; BURST],
         }
     }

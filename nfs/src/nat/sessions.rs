@@ -2,7 +2,7 @@
 
 use super::config::Plan;
 use super::tcp;
-use super::tuple::{Endpoint, Link, Rewrite, Tuple};
+use super::tuple::{Endpoint, Link, Rewrite, Tuple, Words};
 use engine::Time;
 use tables::flow_table::{EntryId, FlowTable, Hint};
 use tables::timer_wheel::TimerWheel;
@@ -52,7 +52,7 @@ pub(super) struct Outline {
 /// All sessions of a worker. All memory is taken when it is made.
 pub(super) struct Sessions {
     /// Both directions of every session.
-    entries: FlowTable<Tuple, Entry>,
+    entries: FlowTable<Words, Entry>,
     slots: Box<[Option<Session>]>,
     free: Vec<u32>,
     wheel: TimerWheel,
@@ -93,8 +93,8 @@ impl Sessions {
     }
 
     #[inline(always)]
-    pub(super) fn hash(&self, tuple: &Tuple) -> u32 {
-        tuple.hash_with(self.seed)
+    pub(super) fn hash(&self, words: &Words) -> u32 {
+        words.hash_with(self.seed)
     }
 
     #[inline(always)]
@@ -109,13 +109,14 @@ impl Sessions {
 
     /// The entry of a packet, which counts as used now.
     #[inline(always)]
-    pub(super) fn touch_hinted(&mut self, hint: Hint, tuple: &Tuple, hash: u32, now: Time) -> Option<&Entry> {
-        self.entries.touch_hinted(hint, tuple, hash, now.as_nanos()).map(|entry| &*entry)
+    pub(super) fn touch_hinted(&mut self, hint: Hint, words: &Words, hash: u32, now: Time) -> Option<&Entry> {
+        self.entries.touch_hinted(hint, words, hash, now.as_nanos()).map(|entry| &*entry)
     }
 
     /// The entry of a tuple, which does not count as used.
     pub(super) fn find(&self, tuple: &Tuple) -> Option<(EntryId, Entry)> {
-        let id = self.entries.find(tuple, self.hash(tuple))?;
+        let words = Words::from(*tuple);
+        let id = self.entries.find(&words, self.hash(&words))?;
         self.entries.entry(id).map(|(_, entry)| (id, *entry))
     }
 
@@ -190,7 +191,8 @@ impl Sessions {
         let Some(index) = self.free.pop() else { return false };
         let mut insert = |from: Tuple, to: Tuple, last: Time| {
             let entry = Entry { rewrite: Rewrite::new(from, to), link: Link::new(index, false) };
-            let id = self.entries.insert(from, from.hash_with(self.seed), entry).ok()?.id;
+            let words = Words::from(from);
+            let id = self.entries.insert(words, words.hash_with(self.seed), entry).ok()?.id;
             self.entries.touch(id, last.as_nanos());
             Some(id)
         };
@@ -274,8 +276,9 @@ impl Sessions {
         let session = self.get(index)?;
         let (key, entry) = self.entries.entry(session.forth)?;
         let last = |id| Time::from_nanos(self.entries.deadline(id).unwrap_or(0));
+        let key = Tuple::from(*key);
         Some(Outline {
-            key: *key,
+            key,
             result: entry.rewrite.result(key.protocol),
             source: session.source,
             destination: session.destination,

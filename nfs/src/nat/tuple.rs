@@ -7,7 +7,7 @@ use wire::{FlowKey4, UsualIpv4};
 
 /// Source, destination, ports and protocol of an IPv4 packet, in words of four bytes. The identifier of an ICMP query
 /// stands in for both ports.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tuple {
     pub src: u32,
     pub dst: u32,
@@ -17,26 +17,6 @@ pub(super) struct Tuple {
 }
 
 impl Tuple {
-    #[inline(always)]
-    pub(super) fn of_usual(packet: UsualIpv4<'_>) -> Tuple {
-        let ((src, dst), (sport, dport)) = (packet.addresses(), packet.ports());
-        Tuple { src, dst, sport, dport, protocol: packet.protocol().into() }
-    }
-
-    /// All of it in two words, which are quicker to compare and to hash than the fields.
-    #[inline(always)]
-    fn words(&self) -> (u64, u64) {
-        let addresses = u64::from(self.src) << 32 | u64::from(self.dst);
-        let ports = u64::from(self.sport) << 16 | u64::from(self.dport);
-        (addresses, ports << 32 | u64::from(self.protocol))
-    }
-
-    #[inline(always)]
-    pub(super) fn hash_with(&self, seed: u64) -> u32 {
-        let (addresses, rest) = self.words();
-        narrow(wire::flow::mix(addresses, rest, seed))
-    }
-
     pub(super) fn reversed(self) -> Tuple {
         Tuple { src: self.dst, dst: self.src, sport: self.dport, dport: self.sport, ..self }
     }
@@ -72,15 +52,6 @@ impl Tuple {
     }
 }
 
-impl PartialEq for Tuple {
-    #[inline(always)]
-    fn eq(&self, other: &Tuple) -> bool {
-        self.words() == other.words()
-    }
-}
-
-impl Eq for Tuple {}
-
 impl From<FlowKey4> for Tuple {
     fn from(key: FlowKey4) -> Tuple {
         let FlowKey4 { src, dst, sport, dport, proto } = key;
@@ -92,6 +63,53 @@ impl From<Tuple> for FlowKey4 {
     fn from(tuple: Tuple) -> FlowKey4 {
         let Tuple { src, dst, sport, dport, .. } = tuple;
         FlowKey4 { src, dst, sport, dport, proto: tuple.protocol() }
+    }
+}
+
+/// A tuple for the table: as it is in a packet, so that a usual one is read, compared and hashed as two words. Words of
+/// four bytes in memory, as an entry is to fit into a cache line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Words {
+    /// Source and destination address.
+    addresses: [u32; 2],
+    /// Source and destination port in one, and the protocol.
+    rest: [u32; 2],
+}
+
+impl Words {
+    #[inline(always)]
+    fn new(addresses: [u8; 8], ports: [u8; 4], protocol: u8) -> Words {
+        let [a, b, c, d, e, f, g, h] = addresses;
+        let addresses = [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])];
+        Words { addresses, rest: [u32::from_ne_bytes(ports), protocol.into()] }
+    }
+
+    #[inline(always)]
+    pub(super) fn of_usual(packet: UsualIpv4<'_>) -> Words {
+        Words::new(packet.raw_addresses(), packet.raw_ports(), packet.protocol())
+    }
+
+    #[inline(always)]
+    pub(super) fn hash_with(&self, seed: u64) -> u32 {
+        let word = |[low, high]: [u32; 2]| u64::from(high) << 32 | u64::from(low);
+        narrow(wire::flow::mix(word(self.addresses), word(self.rest), seed))
+    }
+}
+
+impl From<Tuple> for Words {
+    fn from(tuple: Tuple) -> Words {
+        let ([a, b, c, d], [e, f, g, h]) = (tuple.src.to_be_bytes(), tuple.dst.to_be_bytes());
+        let ([i, j], [k, l]) = (tuple.sport.to_be_bytes(), tuple.dport.to_be_bytes());
+        Words::new([a, b, c, d, e, f, g, h], [i, j, k, l], tuple.protocol())
+    }
+}
+
+impl From<Words> for Tuple {
+    fn from(words: Words) -> Tuple {
+        let [src, dst] = words.addresses.map(u32::from_be);
+        let [[i, j, k, l], [protocol, ..]] = [words.rest[0].to_ne_bytes(), words.rest[1].to_le_bytes()];
+        let (sport, dport) = (u16::from_be_bytes([i, j]), u16::from_be_bytes([k, l]));
+        Tuple { src, dst, sport, dport, protocol: protocol.into() }
     }
 }
 
@@ -157,15 +175,12 @@ impl Rewrite {
     #[inline(always)]
     pub(super) fn apply_usual(&self, packet: &mut [u8]) {
         let Some((head, rest)) = packet.split_first_chunk_mut::<42>() else { return };
-        let checksum = self.ip.update(u16::from_be_bytes([head[24], head[25]]));
-        head[24..26].copy_from_slice(&checksum.to_be_bytes());
+        [head[24], head[25]] = self.ip.update([head[24], head[25]]);
         head[26..38].copy_from_slice(&self.ends);
         if head[23] == ip::UDP {
-            let checksum = self.transport.update_udp(u16::from_be_bytes([head[40], head[41]]));
-            head[40..42].copy_from_slice(&checksum.to_be_bytes());
+            [head[40], head[41]] = self.transport.update_udp([head[40], head[41]]);
         } else if let Some(field) = rest.get_mut(8..10) {
-            let checksum = self.transport.update(u16::from_be_bytes([field[0], field[1]]));
-            field.copy_from_slice(&checksum.to_be_bytes());
+            field.copy_from_slice(&self.transport.update([field[0], field[1]]));
         }
     }
 
@@ -204,10 +219,9 @@ fn put(packet: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// Changes a checksum, if it is within the packet.
-fn update(packet: &mut [u8], at: usize, change: impl FnOnce(u16) -> u16) {
+fn update(packet: &mut [u8], at: usize, change: impl FnOnce([u8; 2]) -> [u8; 2]) {
     if let Some(field) = packet.get_mut(at..at + 2) {
-        let changed = change(u16::from_be_bytes([field[0], field[1]]));
-        field.copy_from_slice(&changed.to_be_bytes());
+        field.copy_from_slice(&change([field[0], field[1]]));
     }
 }
 

@@ -255,9 +255,8 @@ fn put(packet: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// Changes a checksum, if it is within the packet.
-fn update(packet: &mut [u8], at: usize, change: impl FnOnce(u16) -> u16) {
+fn update(packet: &mut [u8], at: usize, change: impl FnOnce([u8; 2]) -> [u8; 2]) {
     if let Some(field) = packet.get_mut(at..at + 2) {
-        let changed = change(u16::from_be_bytes([field[0], field[1]]));
-        field.copy_from_slice(&changed.to_be_bytes());
+        field.copy_from_slice(&change([field[0], field[1]]));
     }
 }

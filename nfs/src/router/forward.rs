@@ -5,18 +5,18 @@ use super::interface::{Hop, Interface, is_link_local};
 use super::neighbours::Found;
 use super::route::Route;
 use super::routes::Way;
+use super::usual::{Glance, HEAD, Usual};
 use super::{
     Adjacency, BAD_CHECKSUM, DISCARD, LINK_LOCAL, MALFORMED, MARTIAN, MULTICAST, NEIGHBOURS_FULL,
     NO_INTERFACE, NO_ROUTE, NOT_IP, ONE_WAY, OTHER_HOST, QUEUE_FULL, Router, TAGGED, TOO_LONG, TTL,
 };
 use engine::{BURST, Burst, Cx, Reason};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use tables::lpm::NONE;
 use wire::flow::mix;
 use wire::protocol::ether_type;
 use wire::{Headers, Mac, Malformed, checksum, icmpv6, ipv4, ipv6};
 
-/// In place of a way: there is no route.
-const NOWHERE: u32 = u32::MAX;
 /// Bytes of an Ethernet header.
 const LINK: usize = 14;
 
@@ -35,82 +35,80 @@ impl Router {
     #[inline]
     pub(super) fn forward(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         let n = burst.len();
-        let mut ingress = [0u16; BURST];
-        for (i, ingress) in ingress.iter_mut().enumerate().take(n) {
-            *ingress = burst.ingress(i);
-        }
-        let mut destinations = [0u32; BURST];
-        let mut lengths = [0u16; BURST];
-        // Bit i: packet i takes the short way.
-        let mut quick = 0u32;
-        let mut known = (u16::MAX, None);
-        for i in 0..n {
-            if ingress[i] != known.0 {
-                known = (ingress[i], self.plan.on_port(ingress[i]).map(|(_, interface)| interface.mac));
-            }
-            let (Some(mac), Some(head)) = (known.1, burst.bytes(i).first_chunk::<34>()) else { continue };
-            destinations[i] = u32::from_be_bytes([head[30], head[31], head[32], head[33]]);
-            lengths[i] = u16::from_be_bytes([head[16], head[17]]);
-            quick |= u32::from(is_usual(head, mac, burst.packet_len(i))) << i;
-        }
-        let mut ways = [NOWHERE; BURST];
-        self.table.v4.lookup_bulk_or(&destinations[..n], NOWHERE, &mut ways[..n]);
-        let mut adjacencies = [Adjacency::NONE; BURST];
-        // By the default gate all leave, or not.
-        let mut gates = 0;
-        for i in 0..n {
-            let adjacency = self.quick_adjacency(ways[i], destinations[i], burst, i);
-            adjacencies[i] = adjacency;
-            gates |= adjacency.gate;
-            quick &= !(u32::from(lengths[i] > adjacency.mtu) << i);
-        }
         let all = if n == BURST { u32::MAX } else { (1 << n) - 1 };
+        let Glance { destinations, lengths, quick } = match burst.common_ingress() {
+            Some(port) => self.glance(burst, port),
+            None => self.glance_at_each(burst),
+        };
+        let mut ways = [NONE; BURST];
+        self.table.v4.lookup_bulk_or(&destinations[..n], NONE, &mut ways[..n]);
+        let mut gates = [0u8; BURST];
+        // By the default gate all leave, or not.
+        let mut some_gate = 0;
+        let mut left = all & !quick;
+        let mut write = |i: usize, bytes: &mut [u8]| {
+            let i = i % BURST;
+            let gate = match self.adjacencies.get(ways[i] as usize) {
+                Some(adjacency) if lengths[i] <= adjacency.mtu => rewrite(bytes, adjacency),
+                Some(Adjacency { mtu: 0, .. }) => {
+                    let adjacency = self.other_adjacency(ways[i], destinations[i], bytes);
+                    if lengths[i] <= adjacency.mtu {
+                        rewrite(bytes, &adjacency)
+                    } else {
+                        left |= 1 << i;
+                        0
+                    }
+                }
+                _ => {
+                    left |= 1 << i;
+                    0
+                }
+            };
+            gates[i] = gate;
+            some_gate |= gate;
+        };
         if quick == all {
-            burst.for_each_mut(|i, bytes| rewrite(bytes, &adjacencies[i % BURST]));
-            if gates != 0 {
-                self.choose_gates(burst, quick, &adjacencies);
-            }
-            return;
-        }
-        let mut rest = quick;
-        while rest != 0 {
-            let i = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if let Some(bytes) = burst.bytes_mut(i) {
-                rewrite(bytes, &adjacencies[i]);
+            burst.for_each_mut(write);
+        } else {
+            for i in bits(quick) {
+                if let Some(bytes) = burst.bytes_mut(i) {
+                    write(i, bytes);
+                }
             }
         }
-        self.choose_gates(burst, quick, &adjacencies);
-        let mut rest = all & !quick;
-        while rest != 0 {
-            let i = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if let Err(reason) = self.single(burst, i, ingress[i], cx) {
+        if some_gate != 0 {
+            choose_gates(burst, quick & !left, &gates);
+        }
+        for i in bits(left) {
+            if let Err(reason) = self.single(burst, i, cx) {
                 burst.drop(i, reason);
             }
         }
     }
 
-    /// Gates of those packets that take the short way and were not lost for want of a copy.
-    fn choose_gates(&self, burst: &mut Burst, quick: u32, adjacencies: &[Adjacency; BURST]) {
-        let mut rest = quick;
-        while rest != 0 {
-            let i = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if adjacencies[i].gate != 0 && burst.verdict(i) == engine::Verdict::Forward {
-                burst.gate(i, adjacencies[i].gate);
+    /// Looks at packets that all came by one port.
+    #[inline(always)]
+    fn glance(&self, burst: &Burst, port: u16) -> Glance {
+        let mut glance = Glance::NOTHING;
+        if let Some((_, interface)) = self.plan.on_port(port) {
+            let usual = Usual::at(interface.mac);
+            for (i, (bytes, length)) in burst.frames().enumerate().take(BURST) {
+                glance.at(i, bytes, length, &usual);
             }
         }
+        glance
     }
 
-    /// What to write into a usual packet; one without an MTU when that is not as simple.
-    #[inline(always)]
-    fn quick_adjacency(&self, way: u32, destination: u32, burst: &Burst, i: usize) -> Adjacency {
-        match self.adjacencies.get(way as usize) {
-            Some(adjacency) if adjacency.mtu != 0 => *adjacency,
-            Some(_) => self.other_adjacency(way, destination, burst.bytes(i)),
-            None => Adjacency::NONE,
+    /// Looks at packets each of which may have come by another port.
+    #[cold]
+    fn glance_at_each(&self, burst: &Burst) -> Glance {
+        let mut glance = Glance::NOTHING;
+        for (i, (bytes, length)) in burst.frames().enumerate().take(BURST) {
+            if let Some((_, interface)) = self.plan.on_port(burst.ingress(i)) {
+                glance.at(i, bytes, length, &Usual::at(interface.mac));
+            }
         }
+        glance
     }
 
     /// That of one of several gateways, or of the neighbour that the packet is for.
@@ -134,9 +132,9 @@ impl Router {
     }
 
     /// The whole way, of one packet. `Err`: it ends here.
-    fn single(&mut self, burst: &mut Burst, i: usize, ingress: u16, cx: &mut Cx<'_>) -> Result<(), Reason> {
+    fn single(&mut self, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) -> Result<(), Reason> {
         let plan = self.plan.clone();
-        let (index, interface) = plan.on_port(ingress).ok_or(NO_INTERFACE)?;
+        let (index, interface) = plan.on_port(burst.ingress(i)).ok_or(NO_INTERFACE)?;
         let headers = burst.headers(i);
         if headers.vlan_count() > 0 {
             return Err(TAGGED);
@@ -272,16 +270,35 @@ fn pick(flow: u32, destination: u32, seed: u64, count: usize) -> usize {
     ((u64::from(hash) * count as u64) >> 32) as usize
 }
 
-/// Writes MAC addresses and a TTL lowered by one, with the checksum, into a usual packet.
+/// Gates of those packets that take the short way and were not lost for want of a copy.
+fn choose_gates(burst: &mut Burst, quick: u32, gates: &[u8; BURST]) {
+    for i in bits(quick) {
+        if gates[i] != 0 && burst.verdict(i) == engine::Verdict::Forward {
+            burst.gate(i, gates[i]);
+        }
+    }
+}
+
+/// The numbers of the bits that are set, from the lowest on.
 #[inline(always)]
-fn rewrite(bytes: &mut [u8], adjacency: &Adjacency) {
-    let Some(head) = bytes.first_chunk_mut::<34>() else { return };
-    head[..12].copy_from_slice(&adjacency.rewrite);
-    let old = u16::from_be_bytes([head[22], head[23]]);
-    let sum = u16::from_be_bytes([head[24], head[25]]);
-    head[22] = head[22].wrapping_sub(1);
-    let sum = checksum::update_u16(sum, old, old.wrapping_sub(0x0100));
-    [head[24], head[25]] = sum.to_be_bytes();
+fn bits(mut mask: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let i = mask.trailing_zeros() as usize;
+        mask &= mask.wrapping_sub(1);
+        (i < BURST).then_some(i)
+    })
+}
+
+/// Writes MAC addresses and a TTL lowered by one, with the checksum, into a usual packet; the gate by which it leaves.
+#[inline(always)]
+fn rewrite(bytes: &mut [u8], adjacency: &Adjacency) -> u8 {
+    if let Some(head) = bytes.first_chunk_mut::<HEAD>() {
+        head[..12].copy_from_slice(&adjacency.rewrite);
+        head[22] = head[22].wrapping_sub(1);
+        let sum = u16::from_be_bytes([head[24], head[25]]);
+        [head[24], head[25]] = checksum::update_ttl(sum).to_be_bytes();
+    }
+    adjacency.gate
 }
 
 /// The same for the TTL or hop limit of any good packet.
@@ -294,39 +311,10 @@ fn lower_ttl(bytes: &mut [u8]) {
     }
 }
 
-/// Whether a frame is what most are: for the router, untagged, with a good IPv4 header without options, and to be
-/// forwarded as far as that header says. What it carries is not looked at.
-#[inline(always)]
-fn is_usual(head: &[u8; 34], mac: Mac, length: usize) -> bool {
-    let word =
-        |at: usize| u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));
-    // RFC 1812 section 5.2.2: a router must verify the checksum.
-    let total = word(14) + word(18) + word(22) + word(26) + word(30);
-    let total = (total & 0xffff_ffff) + (total >> 32);
-    let total = (total & 0xffff) + (total >> 16);
-    let sum = (total & 0xffff) + (total >> 16);
-    let packet = usize::from(u16::from_be_bytes([head[16], head[17]]));
-    let source = u32::from_be_bytes([head[26], head[27], head[28], head[29]]);
-    // Without branches of their own: all of them hold for nearly every packet.
-    (head[..6] == mac.0)
-        & (head[12..15] == [0x08, 0x00, 0x45])
-        & (sum == 0xffff)
-        & (head[22] > 1)
-        & (packet >= 20)
-        & (LINK + packet <= length)
-        & may_send_v4(source)
-}
-
 /// Whether a source address may be in a packet that is forwarded (RFC 1812 section 5.3.7).
-#[inline(always)]
-fn may_send_v4(source: u32) -> bool {
-    let first = source >> 24;
-    first.wrapping_sub(1) < 223 && first != 127
-}
-
 fn may_send(source: IpAddr) -> bool {
     match source {
-        IpAddr::V4(source) => may_send_v4(source.into()),
+        IpAddr::V4(source) => !matches!(source.octets()[0], 0 | 127 | 224..),
         IpAddr::V6(source) => {
             !(source.is_multicast() || source == Ipv6Addr::UNSPECIFIED || source == Ipv6Addr::LOCALHOST)
         }

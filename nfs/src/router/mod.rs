@@ -16,6 +16,7 @@ mod send;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 pub use config::{Config, InterfaceConfig, Plan};
 

@@ -12,17 +12,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
-use tables::lpm::{Fib, Routes};
+use tables::lpm::{Fib, Fib4, Routes};
 use wire::{Prefix, Prefix4, Prefix6};
 
 /// Most different ways (gateways, groups of gateways, interfaces) of all routes ever in one table.
 pub(super) const MOST_WAYS: usize = 1 << 16;
+/// The most that a flat table of IPv4 routes may take: twice what all routes of the Internet do.
+const FLAT_BYTES: usize = 128 << 20;
 /// How long a replaced table may stay before it is looked at again.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// What workers read: a way (an index into `ways`) for each address.
 pub(super) struct Table {
-    pub v4: Fib<u32>,
+    pub v4: Fib4,
     pub v6: Fib<u128>,
     pub ways: Vec<Way>,
     /// The way of each gateway, in order.
@@ -129,7 +131,7 @@ impl Book {
         let mut gateways: Vec<_> = self.ways.iter().enumerate().filter_map(single).collect();
         gateways.sort_unstable();
         Table {
-            v4: self.v4.compile(),
+            v4: self.v4.compile_within(FLAT_BYTES),
             v6: self.v6.compile(),
             ways: self.ways.clone(),
             gateways,

@@ -42,3 +42,11 @@ pub(crate) fn set_ether_type(bytes: &mut [u8], end: usize, kind: u16) {
         field.copy_from_slice(&kind.to_be_bytes());
     }
 }
+
+/// Sets the Ethernet addresses, if there are others than the frame's.
+#[inline]
+pub(crate) fn set_macs(bytes: &mut [u8], macs: Option<&[u8; 12]>) {
+    if let (Some(macs), Some(field)) = (macs, bytes.first_chunk_mut()) {
+        *field = *macs;
+    }
+}

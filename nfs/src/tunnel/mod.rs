@@ -9,12 +9,12 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use frame::{after_tags, insert, remove, set_ether_type};
+pub(crate) use frame::{after_tags, insert, remove, set_ether_type, set_macs};
 pub(crate) use inner::{Marks, fits, mark_inner, set_inner_ttl};
 pub(crate) use outer::{Ends, Header};
 pub(crate) use size::{Size, Way};
 
-use engine::{Burst, ConfigError, Cx, Reason};
+use engine::{Burst, ConfigError, Cx, Effects, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::{Field, Fields, Mac};
@@ -70,6 +70,25 @@ pub(crate) const OPENED: Fields = SHAPE.union(FLOW).union(MARKS).union(Fields::o
     Field::Payload,
 ]));
 
+/// The largest outer packet where a configuration says nothing: Ethernet's.
+pub(crate) fn usual_mtu() -> u16 {
+    1500
+}
+
+/// The effects of a tunnel for IP packets. Whatever a field says before, it says something else behind the tunnel;
+/// Ethernet addresses stay, unless there are others. `tells`: senders of packets that are too large are told so.
+pub(crate) fn effects(reads: Fields, macs: Option<[u8; 12]>, tells: bool) -> Effects {
+    let beyond = Fields::ALL.without(LINK);
+    Effects {
+        reads: if tells { Fields::ALL } else { reads },
+        writes: if macs.is_some() { beyond.union(MACS) } else { beyond },
+        changes_length: true,
+        may_drop: true,
+        may_create: tells,
+        ..Effects::NONE
+    }
+}
+
 /// What becomes of packets that are not for the tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -100,8 +119,10 @@ pub enum Copied {
 }
 
 impl Mark {
-    /// The packet's own value.
-    pub(crate) const COPY: Mark = Mark::Packet(Copied::Copy);
+    /// The packet's own value: what is meant where a configuration says nothing.
+    pub(crate) fn copy() -> Mark {
+        Mark::Packet(Copied::Copy)
+    }
 
     /// The value, given that of the packet.
     #[inline]

@@ -26,7 +26,7 @@ pub struct Encap {
     #[schemars(range(max = 4094))]
     pub id: u16,
     /// Priority, 0 to 7, or `"copy"`: that of the outermost tag (without one: 0).
-    #[serde(default = "copy")]
+    #[serde(default = "Mark::copy")]
     pub priority: Mark,
     /// The tag's type.
     #[serde(default)]
@@ -37,10 +37,6 @@ pub struct Encap {
     /// Addresses, one of each IP version, from which senders of packets that are too large are told so by ICMP.
     #[serde(default)]
     pub icmp_from: Vec<IpAddr>,
-}
-
-fn copy() -> Mark {
-    Mark::COPY
 }
 
 /// A tag to take off.

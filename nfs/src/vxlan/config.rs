@@ -1,6 +1,6 @@
 //! What a user says of a VXLAN, and what is made of it.
 
-use crate::tunnel::{Ends, FLOW, Kept, MACS, MARKS, Macs, Mark, OPENED, Other, SHAPE, Way};
+use crate::tunnel::{Ends, FLOW, Kept, MACS, MARKS, Macs, Mark, OPENED, Other, SHAPE, Way, usual_mtu};
 use engine::{ConfigError, Effects};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,13 +38,13 @@ pub struct Encap {
     #[schemars(range(min = 1))]
     pub ttl: u8,
     /// Outer DSCP, 0 to 63, or `"copy"`: that of the packet in the frame (of other frames: 0).
-    #[serde(default = "copy")]
+    #[serde(default = "Mark::copy")]
     pub dscp: Mark,
     /// Whether UDP has a checksum; if not said: over IPv6 it has.
     #[serde(default)]
     pub checksum: Option<bool>,
     /// The largest outer IP packet.
-    #[serde(default = "mtu")]
+    #[serde(default = "usual_mtu")]
     pub mtu: u16,
     /// Addresses, one of each IP version, from which senders of packets that are too large are told so by ICMP.
     #[serde(default)]
@@ -57,14 +57,6 @@ fn port() -> u16 {
 
 fn ttl() -> u8 {
     64
-}
-
-fn copy() -> Mark {
-    Mark::COPY
-}
-
-fn mtu() -> u16 {
-    1500
 }
 
 /// What is taken out.

@@ -52,23 +52,34 @@ impl Engine {
         inner.import(index, records)
     }
 
-    /// Has every worker's instance of an NF answer a command; the answers by worker.
+    /// Has every worker's instance of an NF answer a command; the answers by worker. One that is done in steps lets
+    /// packets flow in between, and changes of the plan.
     ///
     /// # Errors
     /// No such NF, and whatever an instance says against it.
     pub fn command(&self, nf: &str, name: &str, arguments: &Value) -> Result<Vec<Value>, EngineError> {
-        let mut inner = self.lock();
-        let index = inner.nf(nf)?;
-        let failed = |source| EngineError::Command { nf: nf.to_owned(), source };
-        let workers = inner.plan.cores.len();
-        let mut answers = Vec::with_capacity(workers);
-        for worker in 0..workers {
-            let (name, arguments) = (name.to_owned(), arguments.clone());
-            let answer: Result<Value, CommandError> =
-                inner.with_instance(index, worker, move |nf| nf.command(&name, &arguments))?;
-            answers.push(answer.map_err(failed)?);
+        (0..self.workers()).map(|worker| self.command_one(nf, worker, name, arguments)).collect()
+    }
+
+    /// Has one worker's instance of an NF do a command, step by step.
+    fn command_one(
+        &self,
+        nf: &str,
+        worker: usize,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<Value, EngineError> {
+        let mut arguments = arguments.clone();
+        loop {
+            let mut inner = self.lock();
+            let index = inner.nf(nf)?;
+            let name = name.to_owned();
+            match inner.with_instance(index, worker, move |nf| nf.command(&name, &arguments))? {
+                Ok(answer) => return Ok(answer),
+                Err(CommandError::Unfinished(next)) => arguments = next,
+                Err(source) => return Err(EngineError::Command { nf: nf.to_owned(), source }),
+            }
         }
-        Ok(answers)
     }
 }
 
@@ -147,8 +158,10 @@ impl Inner {
             all.extend(self.export_selected(nf, worker, selector)?);
         }
         if self.plan.cores.len() > 1 {
-            let (flows, shared): (Vec<_>, Vec<_>) =
+            let (mut flows, shared): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|record: &Record| record.scope == Scope::Flow);
+            let prepared = &self.plan.nfs[nf].prepared;
+            let _ = guarded(|| prepared.unite(&mut flows));
             all = flows;
             all.extend(self.merge_shared(nf, shared));
         }

@@ -44,3 +44,19 @@ fn another_worker_takes_only_its_share() {
     let moved_back = three.iter().zip(back.iter()).filter(|(a, b)| a != b).count();
     assert_eq!(moved_back, counts(&three, 3)[2], "only what the third worker owned has moved");
 }
+
+#[test]
+fn another_seed_in_the_plan_does_not_part_flows_from_their_state() {
+    let plan = |seed| Plan {
+        cores: vec![0, 0],
+        idle: crate::plan::Idle::Adaptive,
+        buffers: crate::plan::Buffers::default(),
+        ports: Vec::new(),
+        nfs: Vec::new(),
+        chains: Vec::new(),
+        seed,
+    };
+    let first = Layout::compile(&plan(1), 1, Hashing::Mixed, None);
+    let next = Layout::compile(&plan(2), 2, Hashing::Mixed, Some(&first));
+    assert_eq!((first.seed, next.seed), (1, 1));
+}

@@ -8,6 +8,10 @@ const B: [u8; 4] = [192, 0, 2, 7];
 
 /// A layout of many workers, so that two different hashes seldom meet.
 fn layout(hashing: Hashing) -> Layout {
+    seeded(hashing, 7)
+}
+
+fn seeded(hashing: Hashing, seed: u64) -> Layout {
     let mut buckets = Box::new([0u16; BUCKETS]);
     buckets.iter_mut().enumerate().for_each(|(i, bucket)| *bucket = i as u16);
     Layout {
@@ -21,6 +25,7 @@ fn layout(hashing: Hashing) -> Layout {
         ports: Vec::new(),
         buckets,
         hashing,
+        seed,
         replay: false,
     }
 }
@@ -115,5 +120,26 @@ fn state_is_owned_by_the_worker_that_the_packets_go_to() {
             at(&layout, affinity, &frame),
             "{affinity:?}"
         );
+    }
+}
+
+#[test]
+fn who_chooses_addresses_does_not_choose_the_worker() {
+    let (layout, other) = (seeded(Hashing::Mixed, 7), seeded(Hashing::Mixed, 8));
+    // Halves that cancel out, and a half that is a constant of the hash.
+    let addresses: [fn(u64) -> u128; 2] = [
+        |i| u128::from(0x2001_0db8_0000_0000 | i) << 64 | u128::from(i.rotate_right(17)),
+        |i| u128::from(0x2001_0db8_0000_0000 | i) << 64 | 0xe703_7ed1_a0b4_28db,
+    ];
+    for address in addresses {
+        let frame = |i| ethernet().ipv6(address(i), 1).udp(1000, 53).build();
+        for affinity in [Affinity::Flow, Affinity::Endpoint, Affinity::Host] {
+            let ways = |layout| (0..1000).map(|i| at(layout, affinity, &frame(i))).collect::<Vec<_>>();
+            let (these, those) = (ways(&layout), ways(&other));
+            let used = (0..BUCKETS).filter(|&worker| these.contains(&Route::Worker(worker))).count();
+            assert!(used > BUCKETS / 2, "{affinity:?}: {used} of {BUCKETS} workers");
+            let same = these.iter().zip(&those).filter(|(a, b)| a == b).count();
+            assert!(same < 20, "{affinity:?}: {same} go the same way with another seed");
+        }
     }
 }

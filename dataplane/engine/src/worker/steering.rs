@@ -111,7 +111,7 @@ impl Worker {
     /// the caller's to carry on.
     fn send_on(&mut self, graph: &mut Graph, fragment: Waiting, hash: Option<u32>) {
         let Waiting { key, mbuf, chain, stage, since } = fragment;
-        let worker = graph.layout.owner(hash.unwrap_or_else(|| key.hash()));
+        let worker = graph.layout.owner(hash.unwrap_or_else(|| key.hash_with(graph.layout.seed)));
         let mut burst = self.borrow_burst();
         burst.begin();
         let _ = burst.push(mbuf);

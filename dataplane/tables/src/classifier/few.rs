@@ -24,6 +24,7 @@ enum About {
     DestinationPort,
     Vlan,
     Icmp,
+    Tag,
 }
 
 /// What a rule asks of one field.
@@ -103,6 +104,7 @@ impl Few {
             (Number::DestinationPort.name(), About::DestinationPort),
             (Number::Vlan.name(), About::Vlan),
             (Number::Icmp.name(), About::Icmp),
+            (Number::Tag.name(), About::Tag),
         ];
         fields.into_iter().filter_map(|(name, about)| {
             let mut wanted: Vec<Condition> = vec![];
@@ -156,6 +158,11 @@ fn conditions(rule: &Rule) -> Option<Box<[Condition]>> {
         [Some(one), None] | [None, Some(one)] if one == Masked32::ANY => {}
         [Some(one), None] | [None, Some(one)] => conditions.push(Condition::Bits(About::Kind, one)),
         [Some(one), Some(other)] => conditions.push(Condition::Either(About::Kind, one, other)),
+    }
+    if rule.tag.mask != 0 {
+        let (value, mask) = (rule.tag.value & rule.tag.mask, rule.tag.mask);
+        let wanted = Masked32 { value: value.into(), mask: mask.into() };
+        conditions.push(Condition::Bits(About::Tag, wanted));
     }
     for (number, about) in [
         (Number::SourcePort, About::SourcePort),
@@ -233,6 +240,7 @@ impl About {
             Self::DestinationPort => &keys.destination_port,
             Self::Vlan => &keys.vlan,
             Self::Icmp => &keys.icmp,
+            Self::Tag => &keys.tag,
         }
     }
 }

@@ -15,10 +15,11 @@ pub(super) enum Number {
     Vlan,
     EtherType,
     Icmp,
+    Tag,
 }
 
 impl Number {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::SourcePort,
         Self::DestinationPort,
         Self::Protocol,
@@ -26,6 +27,7 @@ impl Number {
         Self::Vlan,
         Self::EtherType,
         Self::Icmp,
+        Self::Tag,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Number {
             Self::Vlan => "vlan",
             Self::EtherType => "ether type",
             Self::Icmp => "icmp",
+            Self::Tag => "tag",
         }
     }
 
@@ -46,13 +49,13 @@ impl Number {
             Self::SourcePort | Self::DestinationPort | Self::Icmp => ABSENT + 1,
             Self::EtherType => 1 << 16,
             Self::Vlan => UNTAGGED + 1,
-            Self::Protocol | Self::TcpFlags => 256,
+            Self::Protocol | Self::TcpFlags | Self::Tag => 256,
         }
     }
 
     /// One byte, wanted by value and mask; else wanted from a first to a last.
     pub(super) fn is_byte(self) -> bool {
-        matches!(self, Self::Protocol | Self::TcpFlags)
+        matches!(self, Self::Protocol | Self::TcpFlags | Self::Tag)
     }
 
     /// Every rule matches whatever the number is.
@@ -74,6 +77,7 @@ impl Number {
             Self::Vlan => keys.vlan,
             Self::EtherType => keys.kind.map(|kind| kind >> 16),
             Self::Icmp => keys.icmp,
+            Self::Tag => keys.tag,
         }
     }
 
@@ -98,7 +102,7 @@ impl Number {
                 let at = |code| u32::from(u16::from_be_bytes([kind, code]));
                 Span(at(code.unwrap_or(0)), at(code.unwrap_or(u8::MAX)))
             }),
-            Self::Protocol | Self::TcpFlags => Span(0, 255),
+            Self::Protocol | Self::TcpFlags | Self::Tag => Span(0, 255),
         }
     }
 
@@ -113,6 +117,7 @@ impl Number {
         for value in 0..=u8::MAX {
             let matches = match self {
                 Self::Protocol => protocol(value),
+                Self::Tag => rule.tag.matches(value),
                 _ => rule.tcp_flags.matches(value),
             };
             wanted[usize::from(value) / 64] |= u64::from(matches) << (value % 64);

@@ -33,6 +33,9 @@ pub struct Keys {
     pub(super) vlan: Column,
     /// Type and code, or [`ABSENT`].
     pub(super) icmp: Column,
+    /// All of them 0 while `tagged` is false.
+    pub(super) tag: Column,
+    tagged: bool,
     /// Addresses of IPv6, source and destination.
     pub(super) wide: [[u128; 2]; BURST],
 }
@@ -57,6 +60,8 @@ impl Keys {
             destination_port: [0; BURST],
             vlan: [0; BURST],
             icmp: [0; BURST],
+            tag: [0; BURST],
+            tagged: false,
             wide: [[0; 2]; BURST],
         }
     }
@@ -77,6 +82,19 @@ impl Keys {
     #[inline]
     pub fn clear(&mut self) {
         (self.len, self.v6, self.other) = (0, 0, 0);
+        if self.tagged {
+            self.tag = [0; BURST];
+            self.tagged = false;
+        }
+    }
+
+    /// Tags the key put in as the `i`-th, from 0.
+    #[inline]
+    pub fn tag(&mut self, i: usize, tag: u8) {
+        if let Some(place) = self.tag.get_mut(i) {
+            *place = tag.into();
+            self.tagged = true;
+        }
     }
 
     /// Adds a key; `false` when there are [`BURST`] already.
@@ -86,8 +104,18 @@ impl Keys {
         if i >= BURST {
             return false;
         }
-        let or_absent = |there, value: u16| if there { u32::from(value) } else { ABSENT };
         self.len += 1;
+        self.replace(i, key);
+        true
+    }
+
+    /// Puts another key in the place of the `i`-th, from 0; nothing when there is none.
+    #[inline]
+    pub fn replace(&mut self, i: usize, key: &Key) {
+        if i >= self.len.min(BURST) {
+            return;
+        }
+        let or_absent = |there, value: u16| if there { u32::from(value) } else { ABSENT };
         self.source[i] = key.source as u32;
         self.destination[i] = key.destination as u32;
         self.kind[i] = kind(key.ether_type, key.protocol, key.tcp_flags);
@@ -95,15 +123,18 @@ impl Keys {
         self.destination_port[i] = or_absent(key.has_ports, key.destination_port);
         self.vlan[i] = u32::from(key.vlan).min(UNTAGGED);
         self.icmp[i] = or_absent(key.has_icmp, key.icmp);
+        (self.v6, self.other) = (self.v6 & !(1 << i), self.other & !(1 << i));
         if key.is_ipv6() {
             self.v6 |= 1 << i;
             self.wide[i] = [key.source, key.destination];
         }
         self.other |= u32::from(!key.is_ipv6() && !key.is_ipv4()) << i;
-        true
+        if key.tag != 0 || self.tagged {
+            self.tag(i, key.tag);
+        }
     }
 
-    /// Adds the key of an untagged IPv4 packet with ports; `false` when there are [`BURST`] already.
+    /// Adds the key of an IPv4 packet with ports and without a VLAN tag; `false` when there are [`BURST`] already.
     #[inline(always)]
     pub fn push_ipv4(
         &mut self,
@@ -133,8 +164,8 @@ impl Keys {
         self.v6 | self.other == 0
     }
 
-    /// A key like that which was put in: the same rules match it.
-    pub(super) fn get(&self, i: usize) -> Key {
+    /// A key like the `i`-th that was put in, from 0: the same rules match it.
+    pub fn get(&self, i: usize) -> Key {
         let i = i % BURST;
         let [ether_type, low] = [(self.kind[i] >> 16) as u16, self.kind[i] as u16];
         let [protocol, tcp_flags] = low.to_be_bytes();
@@ -151,6 +182,7 @@ impl Keys {
             vlan: if self.vlan[i] == UNTAGGED { Key::UNTAGGED } else { self.vlan[i] as u16 },
             icmp: self.icmp[i] as u16,
             protocol,
+            tag: self.tag[i] as u8,
             tcp_flags,
             has_ports: self.source_port[i] != ABSENT,
             has_icmp: self.icmp[i] != ABSENT,

@@ -4,9 +4,9 @@ use super::class::{self, Classes, Layout};
 use super::field::{End, FIELDS, FieldStats, Number, Prefixes};
 use super::keys::{BURST, Column, Keys};
 use super::rule::{Key, Rule};
-use crate::lpm::{Fib, Flat, Routes};
+use crate::lpm::{Fib, Fib4};
 
-/// The most that a flat table of prefixes may take.
+/// The most that a flat table of prefixes may take: what the second-level cache can hold.
 const FLAT_BYTES: usize = 2 << 20;
 
 /// How a value finds its class.
@@ -14,34 +14,7 @@ enum Lookup {
     /// In a table with as many entries as the field has values.
     Table(Number, Box<[u16]>),
     /// By the longest prefix; `other` is the class of packets that are neither IPv4 nor IPv6.
-    Address { end: End, v4: V4, v6: Fib<u128>, other: u32 },
-}
-
-/// Prefixes of IPv4.
-enum V4 {
-    /// While the second-level cache can hold it.
-    Flat(Flat),
-    Trie(Fib<u32>),
-}
-
-impl V4 {
-    fn new(prefixes: &Routes<u32>) -> Self {
-        prefixes.flatten(FLAT_BYTES).map_or_else(|| Self::Trie(prefixes.compile()), Self::Flat)
-    }
-
-    fn lookup_bulk_or(&self, addresses: &[u32], none: u32, out: &mut [u32]) {
-        match self {
-            Self::Flat(flat) => flat.lookup_bulk_or(addresses, none, out),
-            Self::Trie(trie) => trie.lookup_bulk_or(addresses, none, out),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Flat(flat) => flat.bytes(),
-            Self::Trie(trie) => trie.bytes(),
-        }
-    }
+    Address { end: End, v4: Fib4, v6: Fib<u128>, other: u32 },
 }
 
 /// A field that some rule uses.
@@ -111,6 +84,7 @@ impl Many {
             6 => self.classify_by::<6>(keys, out),
             7 => self.classify_by::<7>(keys, out),
             8 => self.classify_by::<8>(keys, out),
+            9 => self.classify_by::<9>(keys, out),
             _ => self.classify_by::<FIELDS>(keys, out),
         }
     }
@@ -182,7 +156,7 @@ impl Lookup {
         let (v6, v6_widened) = class::of_prefixes(&mut classes, &prefixes.v6, &prefixes.anywhere);
         let other = classes.of_rules(&prefixes.anywhere);
         *widened |= v4_widened || v6_widened;
-        (Self::Address { end, v4: V4::new(&v4), v6: v6.compile(), other }, classes)
+        (Self::Address { end, v4: v4.compile_within(FLAT_BYTES), v6: v6.compile(), other }, classes)
     }
 
     fn of_numbers(number: Number, rules: &[Rule], layout: Layout, widened: &mut bool) -> (Self, Classes) {
@@ -228,7 +202,7 @@ impl Field {
 }
 
 #[inline]
-fn addresses(keys: &Keys, end: End, v4: &V4, v6: &Fib<u128>, other: u32, out: &mut Column) {
+fn addresses(keys: &Keys, end: End, v4: &Fib4, v6: &Fib<u128>, other: u32, out: &mut Column) {
     let narrow = if end == End::Source { &keys.source } else { &keys.destination };
     v4.lookup_bulk_or(&narrow[..keys.len()], other, out);
     if keys.are_ipv4() {

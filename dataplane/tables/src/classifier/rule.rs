@@ -28,6 +28,8 @@ pub struct Key {
     pub icmp: u16,
     /// Protocol number of the transport header, 0 without IP.
     pub protocol: u8,
+    /// What whoever asks knows of the packet besides its headers, such as the state of its connection.
+    pub tag: u8,
     /// TCP flags, FIN being the lowest bit; only read with `has_ports` and protocol TCP.
     pub tcp_flags: u8,
     /// The transport header is there and has ports: not so in later fragments, ICMP and truncated packets.
@@ -79,7 +81,7 @@ impl Key {
 }
 
 impl Default for Key {
-    /// Untagged, everything else zero, with ports and without ICMP.
+    /// Without a VLAN tag, everything else zero, with ports and without ICMP.
     fn default() -> Self {
         Self {
             source: 0,
@@ -90,6 +92,7 @@ impl Default for Key {
             vlan: Self::UNTAGGED,
             icmp: 0,
             protocol: 0,
+            tag: 0,
             tcp_flags: 0,
             has_ports: true,
             has_icmp: false,
@@ -183,6 +186,9 @@ pub struct Rule {
     pub vlan: VlanMatch,
     /// ICMP or ICMPv6 type and, if given, code; also that the packet is one of those and has its header.
     pub icmp: Option<(u8, Option<u8>)>,
+    /// What whoever asks says of the packet. Where it is one bit of several, a value of 0 and a mask of the bits that
+    /// are not wanted is a set.
+    pub tag: Masked,
 }
 
 impl Default for Rule {
@@ -197,6 +203,7 @@ impl Default for Rule {
             tcp_flags: Masked::ANY,
             vlan: VlanMatch::Any,
             icmp: None,
+            tag: Masked::ANY,
         }
     }
 }
@@ -241,5 +248,6 @@ impl Rule {
                 VlanMatch::Range(low, high) => key.vlan < 4096 && (low..=high).contains(&key.vlan),
             }
             && icmp(self.icmp)
+            && self.tag.matches(key.tag)
     }
 }

@@ -19,6 +19,7 @@
 //!
 //! A comparison with a field that the packet does not have is false, with `!=` and `not in` as well; with a field
 //! that there are two of (`port`), `!=` and `not in` mean neither.
+mod advice;
 mod compare;
 mod field;
 mod lexer;

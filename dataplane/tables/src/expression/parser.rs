@@ -7,7 +7,7 @@ use wire::{Mac, ParsePrefixError, Prefix};
 use super::compare::{Comparison, Interval, Values};
 use super::field::{FIELDS, Field, PREDICATES, PROTOCOLS, TCP_FLAGS};
 use super::lexer::{Lexeme, Symbol, Token, tokens};
-use super::{MAX_DEPTH, MAX_LENGTH, Node, ParseError};
+use super::{MAX_DEPTH, MAX_LENGTH, Node, ParseError, advice};
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Parsed<Node> {
     match parser.peek() {
         Token::End => Ok(node),
         Token::Symbol(Symbol::Close) => Err(parser.error("this `)` closes nothing", None)),
-        _ => Err(parser.expected("`and`, `or` or the end", None)),
+        _ => Err(parser.expected("`and`, `or` or the end", parser.advice_behind())),
     }
 }
 
@@ -51,6 +51,19 @@ impl<'t> Parser<'t> {
         };
         self.at += usize::from(found);
         found
+    }
+
+    /// What to do about something behind a complete test.
+    fn advice_behind(&self) -> Option<String> {
+        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at))?;
+        let Token::Word(word) = before.token else { return None };
+        match self.peek() {
+            // `tcp udp`, `tcp port 80`
+            Token::Word(next) if next.starts_with(|c: char| c.is_ascii_alphabetic()) && next != "in" => {
+                Some("join tests by `and`: `tcp and dport == 80`".to_owned())
+            }
+            _ => advice::behind_predicate(word),
+        }
     }
 
     fn symbol(&mut self, symbol: Symbol) -> bool {
@@ -126,9 +139,8 @@ impl<'t> Parser<'t> {
             return Ok(Node::Is(predicate));
         }
         let Some(&(_, field)) = FIELDS.iter().find(|known| known.0 == name) else {
-            let names =
-                PREDICATES.iter().map(|p| p.0).chain(FIELDS.iter().map(|f| f.0)).chain(["all", "not"]);
-            return Err(self.error(format!("`{name}` is no predicate and no field"), near(name, names)));
+            let help = advice::on_unknown(name);
+            return Err(self.error(format!("`{name}` is no predicate and no field"), Some(help)));
         };
         self.at += 1;
         self.comparison(field).map(Node::Compare)
@@ -296,8 +308,10 @@ impl<'t> Parser<'t> {
         let known = names.iter().find(|known| known.0 == word).map(|known| known.1);
         known.ok_or_else(|| {
             let all: Vec<&str> = names.iter().map(|known| known.0).collect();
-            let help =
-                near(word, all.iter().copied()).unwrap_or_else(|| format!("one of {}", all.join(", ")));
+            let help = match advice::near(word, all.iter().copied()) {
+                Some((_, name)) => format!("did you mean `{name}`?"),
+                None => format!("one of {}", all.join(", ")),
+            };
             self.expected(what, Some(help))
         })
     }
@@ -348,32 +362,4 @@ impl Addresses {
             Prefix::V6(prefix) => Self::V6((prefix.address(), prefix.last())),
         }
     }
-}
-
-/// The names most like a word, as a hint.
-fn near<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    let word: Vec<u8> = word.bytes().take(16).map(|byte| byte.to_ascii_lowercase()).collect();
-    let closest = names.map(|name| (distance(&word, name.as_bytes()), name)).min()?;
-    // Not so many that any short name would do.
-    (closest.0 <= (word.len() / 3).max(1)).then(|| format!("did you mean `{}`?", closest.1))
-}
-
-/// Insertions, deletions and changes of a letter, and swaps of two, that make one word of the other (the restricted
-/// edit distance of Damerau and Levenshtein).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let one_more = rows[i - 1][j].min(rows[i][j - 1]) + 1;
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let swap = if swapped { rows[i - 2][j - 2] + 1 } else { usize::MAX };
-                change.min(one_more).min(swap)
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }

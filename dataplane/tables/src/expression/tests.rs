@@ -156,6 +156,43 @@ fn the_canonical_text() {
 }
 
 #[test]
+fn an_unknown_word_is_answered_with_the_one_that_was_meant() {
+    for (word, meant) in [
+        ("prot", "ip.proto"),
+        ("proto", "ip.proto"),
+        ("protocol", "ip.proto"),
+        ("src", "ip.src"),
+        ("dst", "ip.dst"),
+        ("ttl", "ip.ttl"),
+        ("len", "frame.len"),
+        ("flags", "tcp.flags"),
+        ("ip6.src", "ip.src"),
+        ("ether.src", "eth.src"),
+        ("ip.sport", "sport"),
+        ("udp.dst", "ip.dst"),
+        ("icmpv6.type", "icmp.type"),
+        ("frame.length", "frame.len"),
+        ("upd", "udp"),
+        ("prt", "port"),
+        ("spotr", "sport"),
+        ("tcp.dprot", "tcp.dport"),
+        ("ip.prot", "ip.proto"),
+    ] {
+        let error = Expression::parse(&format!("{word} == 1")).expect_err(word);
+        assert_eq!(error.help, Some(format!("did you mean `{meant}`?")), "{word}");
+    }
+    for (word, help) in [
+        ("syn", "write `tcp.flags has syn`"),
+        ("tcp.ack", "write `tcp.flags has ack`"),
+        ("gre", "write `ip.proto == gre`"),
+    ] {
+        assert_eq!(Expression::parse(word).expect_err(word).help.as_deref(), Some(help));
+    }
+    let help = Expression::parse("host 192.0.2.1").expect_err("host").help.unwrap_or_default();
+    assert!(help.starts_with("predicates: ip, ") && help.ends_with("frame.len"), "{help}");
+}
+
+#[test]
 fn errors_point_at_the_place_and_say_what_would_be_right() {
     for (text, found, message, help) in [
         (
@@ -167,7 +204,18 @@ fn errors_point_at_the_place_and_say_what_would_be_right() {
         ("tpc", "tpc", "`tpc` is no predicate and no field", "did you mean `tcp`?"),
         ("TCP", "TCP", "`TCP` is no predicate and no field", "did you mean `tcp`?"),
         ("ip.scr == 1.2.3.4", "ip.scr", "`ip.scr` is no predicate and no field", "did you mean `ip.src`?"),
-        ("tcp udp", "udp", "expected `and`, `or` or the end, found `udp`", ""),
+        (
+            "tcp udp",
+            "udp",
+            "expected `and`, `or` or the end, found `udp`",
+            "join tests by `and`: `tcp and dport == 80`",
+        ),
+        (
+            "vlan == 7",
+            "==",
+            "expected `and`, `or` or the end, found `==`",
+            "`vlan` is compared with nothing; it has the fields `vlan.id`",
+        ),
         (
             "(tcp",
             "",

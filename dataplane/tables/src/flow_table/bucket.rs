@@ -28,16 +28,14 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// The bucket is taken from the upper and the tag from the lower bits of a mix of all 32 bits of the hash, so
-    /// neither follows from the bits that steering used.
-    #[inline]
+    /// Of a hash that is good in all its 32 bits. Bucket and tag come from different bits of a product with all of them,
+    /// so that neither follows from the few bits of a hash that steering used.
+    #[inline(always)]
     pub(super) fn of(hash: u32, seed: u32, buckets: usize) -> Self {
-        let mixed = u64::from(hash ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = mixed ^ mixed >> 32;
-        let spread = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let spread = u64::from(hash ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let home = ((spread >> 32) * buckets as u64) >> 32;
         // Never 0, which is a free way.
-        Self { home: home as usize, tag: (spread as u16).max(1) }
+        Self { home: home as usize, tag: ((spread >> 16) as u16).max(1) }
     }
 }
 

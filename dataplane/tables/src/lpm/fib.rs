@@ -9,8 +9,8 @@ const ROOT: u8 = 16;
 const STRIDE: u8 = 6;
 /// In an entry of the root: the rest is a node's index, not a value.
 pub(super) const IS_NODE: u32 = 1 << 31;
-/// No route.
-pub(super) const NONE: u32 = super::MAX_VALUE + 1;
+/// In place of a value: there is no route.
+pub const NONE: u32 = super::MAX_VALUE + 1;
 
 #[derive(Clone, Copy, Default)]
 struct Node {

@@ -1,22 +1,27 @@
 //! IPv4 routes by direct index: 16 bits, then 8, then 8.
 
-use super::fib::{IS_NODE, NONE};
+use super::fib::{Fib, IS_NODE, NONE};
+use std::collections::HashMap;
 
 /// Entries of a node: one per value of a byte.
 type Node = [u32; 256];
 
 /// A compiled set of IPv4 routes that takes at most three loads, half of the time of a [`Fib`](super::Fib), and 1 KiB
-/// for every /16 and every /24 in which there are longer prefixes. For sets that are small, as the second-level cache
-/// should hold it; made by [`Routes::flatten`](super::Routes::flatten).
+/// for every /16 and every /24 in which there are longer prefixes, and for every value; made by
+/// [`Routes::flatten`](super::Routes::flatten).
 pub struct Flat {
-    root: Box<[u32]>,
+    /// The node for each value of the first 16 bits. There always is one, so that a look-up need not ask: whether
+    /// there are longer prefixes varies from packet to packet, too much for a branch.
+    root: Box<[u32; 1 << 16]>,
     nodes: Vec<Node>,
 }
 
 impl Flat {
     /// `routes` in order of network and length. `None` when they take more than `bytes` bytes.
     pub(super) fn build(routes: impl Iterator<Item = (u32, u8, u32)>, bytes: usize) -> Option<Self> {
-        let mut flat = Self { root: vec![NONE; 1 << 16].into(), nodes: vec![] };
+        // First with values where there are no longer prefixes. Never on the stack, which may be that of a small thread.
+        let root: Box<[u32]> = vec![NONE; 1 << 16].into();
+        let mut flat = Self { root: root.try_into().ok()?, nodes: vec![] };
         // In this order a prefix comes before those inside it, which overwrite it.
         for (network, length, value) in routes {
             let [high, third, last] =
@@ -39,7 +44,18 @@ impl Flat {
                 return None;
             }
         }
-        Some(flat)
+        let mut of_value = HashMap::new();
+        for entry in flat.root.iter_mut() {
+            *entry = match *entry {
+                node if node & IS_NODE != 0 => node & !IS_NODE,
+                value => *of_value.entry(value).or_insert_with(|| {
+                    flat.nodes.push([value; 256]);
+                    (flat.nodes.len() - 1) as u32
+                }),
+            };
+        }
+        flat.nodes.shrink_to_fit();
+        (flat.bytes() <= bytes).then_some(flat)
     }
 
     /// The value of the longest prefix of `address`.
@@ -50,24 +66,36 @@ impl Flat {
     }
 
     /// `out[i]` is the value for `addresses[i]`, `none` where there is no route; as many as the shorter holds.
+    #[inline]
     pub fn lookup_bulk_or(&self, addresses: &[u32], none: u32, out: &mut [u32]) {
         for (out, &address) in out.iter_mut().zip(addresses) {
-            let value = self.find(address);
+            *out = self.root[usize::from((address >> 16) as u16)];
+            if let Some(node) = self.nodes.get(*out as usize) {
+                prefetch::prefetch(&node[usize::from((address >> 8) as u8)]);
+            }
+        }
+        for (out, &address) in out.iter_mut().zip(addresses) {
+            let value = self.below(*out, address);
             *out = if value == NONE { none } else { value };
         }
     }
 
     #[inline(always)]
     fn find(&self, address: u32) -> u32 {
-        let mut entry = self.root.get((address >> 16) as usize).copied().unwrap_or(NONE);
-        for shift in [8, 0] {
-            if entry & IS_NODE == 0 {
-                break;
-            }
-            let node = self.nodes.get((entry & !IS_NODE) as usize);
-            entry = node.map_or(NONE, |node| node[(address >> shift & 0xff) as usize]);
-        }
-        entry
+        self.below(self.root[usize::from((address >> 16) as u16)], address)
+    }
+
+    /// The value, from a node for the first 16 bits.
+    #[inline(always)]
+    fn below(&self, node: u32, address: u32) -> u32 {
+        let entry = self.entry(node, address >> 8);
+        if entry & IS_NODE == 0 { entry } else { self.entry(entry & !IS_NODE, address) }
+    }
+
+    /// The entry of a node for a byte.
+    #[inline(always)]
+    fn entry(&self, node: u32, byte: u32) -> u32 {
+        self.nodes.get(node as usize).map_or(NONE, |node| node[usize::from(byte as u8)])
     }
 
     /// Memory in bytes.
@@ -83,4 +111,40 @@ fn below(nodes: &mut Vec<Node>, entry: &mut u32) -> usize {
         *entry = (nodes.len() - 1) as u32 | IS_NODE;
     }
     (*entry & !IS_NODE) as usize
+}
+
+/// IPv4 routes for the fast path: flat within the memory that is granted, else a trie.
+pub enum Fib4 {
+    /// The faster one.
+    Flat(Flat),
+    /// The one that is small whatever the routes are.
+    Trie(Fib<u32>),
+}
+
+impl Fib4 {
+    /// The value of the longest prefix of `address`.
+    #[inline]
+    pub fn lookup(&self, address: u32) -> Option<u32> {
+        match self {
+            Self::Flat(flat) => flat.lookup(address),
+            Self::Trie(trie) => trie.lookup(address),
+        }
+    }
+
+    /// `out[i]` is the value for `addresses[i]`, `none` where there is no route; as many as the shorter holds.
+    #[inline]
+    pub fn lookup_bulk_or(&self, addresses: &[u32], none: u32, out: &mut [u32]) {
+        match self {
+            Self::Flat(flat) => flat.lookup_bulk_or(addresses, none, out),
+            Self::Trie(trie) => trie.lookup_bulk_or(addresses, none, out),
+        }
+    }
+
+    /// Memory in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Flat(flat) => flat.bytes(),
+            Self::Trie(trie) => trie.bytes(),
+        }
+    }
 }

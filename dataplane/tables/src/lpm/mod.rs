@@ -3,8 +3,8 @@
 //! [`Routes`] is what control edits: an ordered map. [`Fib`] is what workers read, made from it in one go and
 //! shared by `Arc`: a *poptrie* (Asai and Ohara, SIGCOMM 2015), the first 16 bits by direct index, then nodes of
 //! six bits, each two bitmaps and two offsets. A level costs two dependent loads, and a million routes a few tens
-//! of megabytes whatever they are: every route adds at most one node per six bits of its length. Small sets of IPv4
-//! routes may be a [`Flat`] table instead.
+//! of megabytes whatever they are: every route adds at most one node per six bits of its length. Routes of IPv4 may be
+//! a [`Flat`] table instead, which is faster, and larger where prefixes are long ([`Fib4`]).
 //!
 //! ```
 //! let mut routes = tables::lpm::Routes::<u32>::new();
@@ -25,8 +25,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-pub use self::fib::Fib;
-pub use self::flat::Flat;
+pub use self::fib::{Fib, NONE};
+pub use self::flat::{Fib4, Flat};
 
 /// Largest value that a route may carry: the top bit is the trie's own.
 pub const MAX_VALUE: u32 = 0x7fff_fffe;
@@ -162,5 +162,10 @@ impl Routes<u32> {
     /// The faster and larger table for the fast path; `None` when it would take more than `bytes` bytes.
     pub fn flatten(&self, bytes: usize) -> Option<Flat> {
         Flat::build(self.iter(), bytes)
+    }
+
+    /// The faster table if it takes at most `bytes` bytes, else the smaller one.
+    pub fn compile_within(&self, bytes: usize) -> Fib4 {
+        self.flatten(bytes).map_or_else(|| Fib4::Trie(self.compile()), Fib4::Flat)
     }
 }

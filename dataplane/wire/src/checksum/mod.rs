@@ -126,17 +126,31 @@ fn updated(checksum: u16, removed_and_added: u64) -> u16 {
 
 /// A change of words that is made again and again, as address translation does: its effect on any checksum over
 /// them, computed once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delta(u16);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// What is to be added to a checksum, in ones' complement, as bytes of a packet: sums are the same in either order
+    /// of bytes (RFC 1071 section 2(B)).
+    addend: [u8; 2],
+}
+
+impl Default for Delta {
+    fn default() -> Delta {
+        Delta::NONE
+    }
+}
 
 impl Delta {
     /// No change.
-    pub const NONE: Delta = Delta(0);
+    pub const NONE: Delta = Delta { addend: [0xff; 2] };
 
     /// This change, and that of a word from `old` to `new`.
     #[must_use]
     pub fn u16(self, old: u16, new: u16) -> Delta {
-        if old == new { self } else { Delta(fold(u64::from(self.0) + u64::from(!old) + u64::from(new))) }
+        if old == new {
+            return self;
+        }
+        let so_far = u16::from_be_bytes(self.addend);
+        Delta { addend: fold(u64::from(so_far) + u64::from(old) + u64::from(!new)).to_be_bytes() }
     }
 
     /// This change, and that of an aligned pair of words.
@@ -145,19 +159,26 @@ impl Delta {
         self.u16((old >> 16) as u16, (new >> 16) as u16).u16(old as u16, new as u16)
     }
 
-    /// The checksum after the change.
+    /// The checksum, and the change, not yet folded: of two words one carry comes, and none after it.
     #[inline(always)]
-    pub fn update(self, checksum: u16) -> u16 {
-        // Of two words one carry comes, and none after it.
-        let sum = u32::from(!checksum) + u32::from(self.0);
-        let updated = !((sum + (sum >> 16)) as u16);
-        if updated == 0xffff { 0 } else { updated }
+    fn added(self, checksum: [u8; 2]) -> u32 {
+        u32::from(u16::from_ne_bytes(checksum)) + u32::from(u16::from_ne_bytes(self.addend))
+    }
+
+    /// The bytes of a checksum after the change.
+    #[inline(always)]
+    pub fn update(self, checksum: [u8; 2]) -> [u8; 2] {
+        let sum = self.added(checksum);
+        // 0xffff is written 0.
+        ((sum + u32::from(sum >= 0xffff)) as u16).to_ne_bytes()
     }
 
     /// [`update`](Self::update) for UDP: no checksum (0) stays none.
     #[inline(always)]
-    pub fn update_udp(self, checksum: u16) -> u16 {
-        if checksum == 0 { 0 } else { for_udp(self.update(checksum)) }
+    pub fn update_udp(self, checksum: [u8; 2]) -> [u8; 2] {
+        let sum = self.added(checksum);
+        // 0 is written 0xffff, and comes only from 0.
+        if checksum == [0; 2] { checksum } else { ((sum + (sum >> 16)) as u16).to_ne_bytes() }
     }
 }
 
@@ -170,6 +191,14 @@ fn words_of_u32(value: u32) -> u64 {
 #[inline]
 pub fn update_u16(checksum: u16, old: u16, new: u16) -> u16 {
     updated(checksum, u64::from(!old) + u64::from(new))
+}
+
+/// The checksum of an IPv4 header after its TTL became one less: what [`update_u16`] says, in two steps (RFC 1141).
+#[inline(always)]
+pub const fn update_ttl(checksum: u16) -> u16 {
+    let sum = checksum as u32 + 0x0100;
+    // An end-around carry; and 0xffff is written 0.
+    (sum + (sum >= 0xffff) as u32) as u16
 }
 
 /// The checksum after an aligned pair of words (an IPv4 address, both ports) changed.

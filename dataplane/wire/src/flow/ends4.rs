@@ -40,7 +40,7 @@ impl Ends4 {
         (Ends4 { low, high: source.max(destination) }, direction)
     }
 
-    /// A hash, by a seed; with [`DEFAULT_SEED`](super::DEFAULT_SEED) it is [`FlowKey4::symmetric_hash`].
+    /// A hash, by a seed: [`FlowKey4::symmetric_hash_with`].
     #[inline(always)]
     pub fn hash_with(&self, seed: u64) -> u32 {
         narrow(mix(self.low, self.high, seed))

@@ -1,6 +1,7 @@
 //! Which datagram a fragment belongs to.
 
 use super::hash::{DEFAULT_SEED, mix, narrow};
+use super::key6::end;
 use crate::headers::Headers;
 use crate::ipv6;
 use crate::order::{get_u16, get_u32};
@@ -47,15 +48,19 @@ impl FragmentKey {
 
     /// A hash of the key.
     pub fn hash(&self) -> u32 {
+        self.hash_with(DEFAULT_SEED)
+    }
+
+    /// [`hash`](Self::hash) with a seed, so that who sends the fragments cannot choose colliding keys.
+    pub fn hash_with(&self, seed: u64) -> u32 {
         narrow(match *self {
             FragmentKey::V4 { src, dst, id, proto } => {
                 let addresses = u64::from(src) << 32 | u64::from(dst);
-                mix(addresses, u64::from(id) << 8 | u64::from(proto), DEFAULT_SEED)
+                mix(addresses, u64::from(id) << 8 | u64::from(proto), seed)
             }
             FragmentKey::V6 { src, dst, id } => {
-                let source = mix((src >> 64) as u64, src as u64, DEFAULT_SEED);
-                let destination = mix((dst >> 64) as u64, dst as u64, DEFAULT_SEED);
-                mix(source.rotate_left(23) ^ u64::from(id), destination, DEFAULT_SEED)
+                let (source, destination) = (end(src, 0, seed), end(dst, 0, seed));
+                mix(source.rotate_left(23) ^ u64::from(id), destination, seed)
             }
         })
     }

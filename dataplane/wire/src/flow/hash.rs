@@ -15,7 +15,7 @@ pub fn mix(a: u64, b: u64, seed: u64) -> u64 {
 
 /// High and low half of the product, XORed.
 #[inline(always)]
-pub(super) fn fold(a: u64, b: u64) -> u64 {
+fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
 }

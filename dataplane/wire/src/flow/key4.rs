@@ -76,14 +76,20 @@ impl FlowKey4 {
         narrow(mix(addresses, rest, seed))
     }
 
-    /// A hash that both directions share. For steering.
+    /// A hash that both directions share.
     #[inline]
     pub fn symmetric_hash(&self) -> u32 {
+        self.symmetric_hash_with(DEFAULT_SEED)
+    }
+
+    /// [`symmetric_hash`](Self::symmetric_hash) with a seed. For steering.
+    #[inline]
+    pub fn symmetric_hash_with(&self, seed: u64) -> u32 {
         let (source, destination) = self.ends();
         let low = source.min(destination);
         let high = source.max(destination);
         // Endpoints are 48 bits: the protocol goes above one of them.
-        narrow(mix(low | u64::from(self.proto) << 48, high, DEFAULT_SEED))
+        narrow(mix(low | u64::from(self.proto) << 48, high, seed))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The IPv6 five-tuple.
 
-use super::hash::{DEFAULT_SEED, fold, fold_protected, mix, narrow};
+use super::hash::{DEFAULT_SEED, fold_protected, mix, narrow};
 use super::{Direction, ports_or_identifier};
 use crate::headers::Headers;
 
@@ -54,27 +54,36 @@ impl FlowKey6 {
     /// [`hash`](Self::hash) with a seed.
     #[inline]
     pub fn hash_with(&self, seed: u64) -> u32 {
-        let source = end(self.src, self.sport, seed, fold_protected);
-        let destination = end(self.dst, self.dport, seed, fold_protected);
+        let source = end(self.src, self.sport, seed);
+        let destination = end(self.dst, self.dport, seed);
         // Rotated, so that the two ends do not commute.
         narrow(mix(source.rotate_left(23), destination, seed ^ u64::from(self.proto)))
     }
 
-    /// A hash that both directions share. For steering.
+    /// A hash that both directions share.
     #[inline]
     pub fn symmetric_hash(&self) -> u32 {
-        let source = end(self.src, self.sport, DEFAULT_SEED, fold);
-        let destination = end(self.dst, self.dport, DEFAULT_SEED, fold);
+        self.symmetric_hash_with(DEFAULT_SEED)
+    }
+
+    /// [`symmetric_hash`](Self::symmetric_hash) with a seed. For steering.
+    #[inline]
+    pub fn symmetric_hash_with(&self, seed: u64) -> u32 {
+        let source = end(self.src, self.sport, seed);
+        let destination = end(self.dst, self.dport, seed);
         let (low, high) = (source.min(destination), source.max(destination));
-        narrow(mix(low, high, DEFAULT_SEED ^ u64::from(self.proto)))
+        narrow(mix(low, high, seed ^ u64::from(self.proto)))
     }
 }
 
 /// One endpoint in one word.
 #[inline(always)]
-fn end(address: u128, port: u16, seed: u64, fold: impl Fn(u64, u64) -> u64) -> u64 {
+pub(super) fn end(address: u128, port: u16, seed: u64) -> u64 {
     let network = (address >> 64) as u64;
     let interface = address as u64;
     // Interface identifiers are often small numbers, and so are ports: the port goes to the other end.
-    fold(network ^ seed ^ u64::from(port) << 48, interface ^ 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32))
+    fold_protected(
+        network ^ seed ^ u64::from(port) << 48,
+        interface ^ 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32),
+    )
 }

@@ -106,12 +106,19 @@ impl FlowKey {
         }
     }
 
-    /// A hash that both directions share. For steering.
+    /// A hash that both directions share.
     #[inline]
     pub fn symmetric_hash(&self) -> u32 {
+        self.symmetric_hash_with(DEFAULT_SEED)
+    }
+
+    /// [`symmetric_hash`](Self::symmetric_hash) with a seed, so that who sends the packets cannot choose flows that
+    /// meet in one place. For steering.
+    #[inline]
+    pub fn symmetric_hash_with(&self, seed: u64) -> u32 {
         match self {
-            FlowKey::V4(key) => key.symmetric_hash(),
-            FlowKey::V6(key) => key.symmetric_hash(),
+            FlowKey::V4(key) => key.symmetric_hash_with(seed),
+            FlowKey::V6(key) => key.symmetric_hash_with(seed),
         }
     }
 

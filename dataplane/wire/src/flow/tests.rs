@@ -145,6 +145,7 @@ fn direction_protocol_and_seed_change_the_hash() {
     for key in [key4(1, 2, 3, 4), key6(1, 2, 3, 4)] {
         assert_ne!(key.hash(), key.reversed().hash());
         assert_ne!(key.hash(), key.hash_with(1));
+        assert_ne!(key.symmetric_hash(), key.symmetric_hash_with(1));
     }
     let tcp = FlowKey4 { src: 1, dst: 2, sport: 3, dport: 4, proto: 6 };
     let udp = FlowKey4 { proto: 17, ..tcp };
@@ -163,7 +164,7 @@ proptest! {
     #[test]
     fn both_directions_are_one_flow(
         six in any::<bool>(), src in any::<u128>(), dst in any::<u128>(), sport in any::<u16>(),
-        dport in any::<u16>(), proto in any::<u8>(), same in any::<bool>()
+        dport in any::<u16>(), proto in any::<u8>(), same in any::<bool>(), seed in any::<u64>()
     ) {
         let dst = if same { src } else { dst };
         let key = if six {
@@ -173,7 +174,7 @@ proptest! {
         };
         let back = key.reversed();
         prop_assert_eq!(back.reversed(), key);
-        prop_assert_eq!(key.symmetric_hash(), back.symmetric_hash());
+        prop_assert_eq!(key.symmetric_hash_with(seed), back.symmetric_hash_with(seed));
         let ((one, forward), (other, reverse)) = (key.canonical(), back.canonical());
         prop_assert_eq!(one, other);
         prop_assert!(forward != reverse || key == back);
@@ -231,6 +232,11 @@ fn no_address_makes_the_rest_of_a_key_not_count() {
         });
         let keys: Vec<FlowKey6> = keys.collect();
         let hashes: HashSet<u32> = keys.iter().map(|key| key.hash_with(seed)).collect();
-        assert!(hashes.len() > 990, "{}", hashes.len());
+        let symmetric: HashSet<u32> = keys.iter().map(|key| key.symmetric_hash_with(seed)).collect();
+        let fragments =
+            keys.iter().map(|key| FragmentKey::V6 { src: key.src, dst: key.dst, id: key.sport.into() });
+        let fragments: HashSet<u32> = fragments.map(|key| key.hash_with(seed)).collect();
+        let counts = [hashes.len(), symmetric.len(), fragments.len()];
+        assert!(counts.iter().all(|&count| count > 990), "{counts:?}");
     }
 }

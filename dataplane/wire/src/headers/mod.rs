@@ -381,8 +381,8 @@ impl Headers {
         Some(((both >> 16) as u16, both as u16))
     }
 
-    /// The first bytes of the packet that most packets are: untagged IPv4 in Ethernet without options, whole, unfragmented,
-    /// with good TCP or UDP, whose fields are therefore at the places that [`UsualIpv4`] knows. `None` means nothing.
+    /// The packet as most packets are: untagged IPv4 in Ethernet, whole, without options and not fragmented, with good
+    /// TCP or UDP. Its fields are at the places that [`UsualIpv4`] knows. `None` does not say that it is otherwise.
     #[inline(always)]
     pub fn usual_ipv4<'a>(&self, frame: &'a [u8]) -> Option<UsualIpv4<'a>> {
         // All but the length and the protocol.

@@ -326,5 +326,11 @@ proptest! {
         frame.truncate(frame.len().saturating_sub(cut.saturating_sub(30)));
         let len = frame.len() + extra.saturating_sub(20);
         prop_assert_eq!(parse_with_len(&frame, len), walk::ethernet(&frame, len));
+        if len == frame.len() {
+            let usual = parse(&frame).usual_ipv4(&frame);
+            prop_assert_eq!(UsualIpv4::is(&frame, len), usual.is_some());
+            let trusted = usual.map(|_| UsualIpv4::trust(&frame));
+            prop_assert_eq!(trusted.map(|packet| packet.protocol()), usual.map(|packet| packet.protocol()));
+        }
     }
 }

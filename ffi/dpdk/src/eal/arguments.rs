@@ -35,6 +35,9 @@ pub(super) fn build(options: &EalOptions) -> Result<Vec<CString>, EalError> {
         words.extend(["--no-huge", "--no-shconf"].map(str::to_owned));
     }
     words.push("--no-telemetry".into());
+    if !given(&["--log-level"]) {
+        words.extend(super::log::argument().map(str::to_owned));
+    }
     words.extend(["-m".into(), options.memory_mb.to_string()]);
     if !options.pci {
         words.push("--no-pci".into());
@@ -108,7 +111,7 @@ pub(super) fn advice(options: &EalOptions, log: &[String]) -> String {
             options.memory_mb
         );
     }
-    "see DPDK's lines below; with --log-level=debug among the extra options it says more".into()
+    "see DPDK's lines below; BRAID_LOG=debug shows all that it says".into()
 }
 
 /// Free hugepages of all sizes.

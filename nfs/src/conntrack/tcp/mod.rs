@@ -12,7 +12,7 @@ use super::phase::Phase;
 use super::verdict::Cause;
 use segment::after;
 use serde::{Deserialize, Serialize};
-use window::Circumstance;
+use window::{Circumstance, Heed};
 
 /// Who sent a segment.
 const ORIGINATOR: usize = 0;
@@ -28,7 +28,8 @@ pub(super) struct Tcp {
     simultaneous: bool,
 }
 
-/// The last segment that was not invalid.
+/// The last segment that was not invalid; or the last of an open connection that would have ended it, but was beyond
+/// the window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Last {
@@ -36,10 +37,11 @@ struct Last {
     kind: u8,
     /// Who sent it.
     by: u8,
-    /// The number after it.
+    /// The number after the last ACK that was in the window, or the last of any kind that was ignored.
     end: u32,
     /// The acknowledgement in it, where that was the answer to a SYN.
     ack: u32,
+    /// The window in the last that was ignored.
     window: u16,
     /// Of an ignored SYN: what it offered.
     scale: Option<u8>,
@@ -114,22 +116,31 @@ impl Tcp {
         };
         let mut tcp = Tcp { sides, ..Tcp::default() };
         let at = Circumstance { answers: false, syn_sent: false, opening: false, liberal: true };
-        tcp.check(ORIGINATOR, segment, at)?;
-        tcp.note(ORIGINATOR, kind, segment);
+        tcp.check(ORIGINATOR, (kind, segment), at)?;
+        tcp.note(ORIGINATOR, kind);
         Ok((tcp, phase))
     }
 
-    fn check(&mut self, by: usize, segment: &Segment, at: Circumstance) -> Result<bool, Cause> {
+    #[inline(always)]
+    fn check(
+        &mut self,
+        by: usize,
+        (kind, segment): (SegmentKind, &Segment),
+        at: Circumstance,
+    ) -> Result<Heed, Cause> {
         let [originator, responder] = &mut self.sides;
         let (sender, receiver) =
             if by == ORIGINATOR { (originator, responder) } else { (responder, originator) };
-        window::check(sender, receiver, segment, at)
+        let heed = window::check(sender, receiver, segment, at)?;
+        if heed == Heed::Learned && kind == SegmentKind::Ack {
+            self.last.end = segment.end();
+        }
+        Ok(heed)
     }
 
     #[inline(always)]
-    fn note(&mut self, by: usize, kind: SegmentKind, segment: &Segment) {
+    fn note(&mut self, by: usize, kind: SegmentKind) {
         (self.last.kind, self.last.by) = (kind as u8, by as u8);
-        (self.last.end, self.last.window) = (segment.end(), segment.window);
     }
 
     /// A later fragment of a segment from `by` ends at this number.
@@ -169,22 +180,37 @@ impl Tcp {
             match self.consider(step, phase, by, (kind, segment), (replied, assured)) {
                 Considered::Checked(next) => next,
                 Considered::Unchecked(next) => {
-                    self.note(by, kind, segment);
+                    self.note(by, kind);
                     return Step::To(next);
                 }
                 Considered::Done(step) => return step,
             }
         };
-        match self.check(by, segment, at) {
-            Ok(true) => {}
-            Ok(false) => return Step::Ignored,
-            Err(cause) => return Step::Invalid(cause),
+        match self.check(by, (kind, segment), at) {
+            Ok(Heed::Learned | Heed::Taken) => {}
+            Ok(Heed::Ignored) => return Step::Ignored,
+            Err(cause) => {
+                if assured {
+                    self.doubt(by, kind);
+                }
+                return Step::Invalid(cause);
+            }
         }
-        self.note(by, kind, segment);
+        self.note(by, kind);
         if next == Phase::FinWait && phase != Phase::FinWait {
             self.sides[by].closes = true;
         }
         Step::To(next)
+    }
+
+    /// What would have ended an open connection was beyond the window: a reset that follows is not of a train of data.
+    #[cold]
+    fn doubt(&mut self, by: usize, kind: SegmentKind) {
+        let answers = usize::from(self.last.by) != by
+            && (self.last.is(SegmentKind::Fin) || self.last.is(SegmentKind::Rst));
+        if matches!(kind, SegmentKind::Fin | SegmentKind::Rst) && !answers {
+            self.note(by, kind);
+        }
     }
 
     /// What the kinds of segments alone do not tell.
@@ -249,11 +275,12 @@ impl Tcp {
         let last_by_same = usize::from(self.last.by) == by;
         let open = phase.is_open() && assured;
         let mut next = Phase::Closed;
-        if phase.is_over() {
-            // Resets often come in trains, and there is nothing left to end.
-            return Considered::Checked(next);
+        if phase.is_closing() {
+            // The same ends may have begun another connection already: what is known of the window is of no use.
+            return Considered::Unchecked(next);
         }
-        if let Some(expected) = self.sides[1 - by].max_ack {
+        let after_syn = self.last.is(SegmentKind::Syn);
+        if let Some(expected) = self.sides[1 - by].max_ack.filter(|_| !after_syn) {
             if segment.seq == 0 && !open {
                 // Most likely the answer to a SYN that was ignored.
                 return Considered::Checked(next);
@@ -268,7 +295,7 @@ impl Tcp {
             next = phase;
         }
         let answers_ignored =
-            (replied && self.last.is(SegmentKind::Syn)) || (!assured && self.last.is(SegmentKind::Ack));
+            (replied && after_syn && !last_by_same) || (!assured && self.last.is(SegmentKind::Ack));
         if answers_ignored && segment.ack == self.last.end {
             return Considered::Unchecked(next);
         }
@@ -300,11 +327,14 @@ impl Tcp {
                 sacks: self.last.sacks,
                 ..Side::default()
             };
-            self.sides[by] = Side::default();
+            self.sides[by] = Side { liberal: self.sides[by].liberal, ..Side::default() };
+            self.last.challenged = false;
             return Considered::Checked(Phase::SynReceived);
         }
-        self.note(by, kind, segment);
+        self.note(by, kind);
+        (self.last.end, self.last.window) = (segment.end(), segment.window);
         if kind == SegmentKind::Syn && by == ORIGINATOR {
+            self.simultaneous = false;
             (self.last.scale, self.last.sacks) = (segment.scale, segment.sack_permitted);
             self.last.challenged = phase == Phase::LastAck;
         }

@@ -26,6 +26,8 @@ pub(in super::super) struct Segment {
     /// As it stands in the header.
     pub window: u16,
     pub flags: u8,
+    /// It has options, of whatever kind.
+    pub has_options: bool,
     pub scale: Option<u8>,
     pub sack_permitted: bool,
 }
@@ -45,6 +47,7 @@ impl Segment {
             len: headers.payload_len()? as u32,
             window: u16::from_be_bytes([header[14], header[15]]),
             flags: header[13],
+            has_options: payload > at + 20,
             scale: None,
             sack_permitted: false,
         };

@@ -75,6 +75,30 @@ fn only_the_exact_reset_closes() {
 }
 
 #[test]
+fn after_a_fin_any_reset_closes() {
+    for phase in [Phase::FinWait, Phase::CloseWait, Phase::LastAck, Phase::TimeWait] {
+        let mut tcp = open([&[], &[]]);
+        let step = tcp.observe(phase, RESPONDS, &segment(RST, 90_000, 0, 0), (true, true, false));
+        assert_eq!(step, Step::To(Phase::Closed), "{phase:?}");
+    }
+}
+
+#[test]
+fn what_goes_a_little_beyond_the_window_passes_and_may_be_acknowledged() {
+    // The originator may send up to 1101, and the window is 1000.
+    for (len, expected) in [(100, Step::Ignored), (1000, Step::Invalid(Cause::TcpSeqAbove))] {
+        let mut tcp = open([&[], &[]]);
+        assert_eq!(observe(&mut tcp, ORIGINATES, &segment(ACK, 1102, 501, len)), expected);
+        let answer = observe(&mut tcp, RESPONDS, &segment(ACK, 501, 1102 + len as u32, 0));
+        let expected = match expected {
+            Step::Ignored => Step::To(Phase::Established),
+            _ => Step::Invalid(Cause::TcpAckAbove),
+        };
+        assert_eq!(answer, expected, "{len}");
+    }
+}
+
+#[test]
 fn a_syn_into_a_connection_changes_nothing_until_it_is_answered() {
     let mut tcp = open([&[], &[]]);
     assert_eq!(observe(&mut tcp, ORIGINATES, &segment(SYN, 70_000, 0, 0)), Step::Ignored);

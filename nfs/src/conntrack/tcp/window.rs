@@ -53,26 +53,31 @@ impl Side {
         (Side { end, max_window, max_end: end.wrapping_add(max_window), ..unknown }, unknown)
     }
 
-    /// The options of a SYN.
+    /// The options of a SYN, which begins anew.
     pub(super) fn offer(&mut self, segment: &Segment) {
+        (self.max_ack, self.closes) = (None, false);
         self.scale = segment.scale.unwrap_or(0);
         self.scales = segment.scale.is_some();
         self.sacks = segment.sack_permitted;
     }
 
-    /// The first segment from a side, or a SYN with another number than before. Whether that is all there is to check.
+    /// The first segment from a side, or a SYN with a higher number than before. Whether that is all there is to check.
     #[cold]
     fn meet(&mut self, receiver: &mut Side, segment: &Segment, answers: bool, sack: u32) -> bool {
         let (end, window) = (segment.end(), u32::from(segment.window));
+        let unheard = self.max_window == 0;
         if segment.has(flags::SYN) {
             (self.end, self.max_end, self.max_window) = (end, end, window.max(1));
-            self.offer(segment);
+            // As in Linux, a SYN that is repeated without any option leaves what an earlier one has offered.
+            if segment.has_options {
+                self.offer(segment);
+            }
             // RFC 7323 section 2.2: only if both offer it.
             if answers && !(self.scales && receiver.scales) {
                 self.scale = 0;
                 receiver.scale = 0;
             }
-            return !segment.has(flags::ACK);
+            return !segment.has(flags::ACK) && (unheard || answers);
         }
         self.end = end;
         self.max_window = (window << self.scale).max(1);
@@ -101,14 +106,25 @@ pub(super) struct Circumstance {
     pub liberal: bool,
 }
 
-/// Checks a segment against the window, and learns from it. False for one from before the window: its receiver drops it
-/// and says what it has, so that it may pass, but it teaches nothing.
+/// What a segment that may be was good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Heed {
+    /// It is in the window, and has been learned from.
+    Learned,
+    /// It is taken for right, as there is nothing to check it against.
+    Taken,
+    /// It is a little beyond the window or from before it. Its receiver drops it and says what it has: so it may pass,
+    /// but changes nothing.
+    Ignored,
+}
+
+/// Checks a segment against the window, and learns from it.
 pub(super) fn check(
     sender: &mut Side,
     receiver: &mut Side,
     segment: &Segment,
     at: Circumstance,
-) -> Result<bool, Cause> {
+) -> Result<Heed, Cause> {
     let (mut seq, mut end) = (segment.seq, segment.end());
     let (mut ack, mut sack) = (segment.ack, segment.ack);
     if receiver.sacks {
@@ -117,7 +133,7 @@ pub(super) fn check(
     let syn = segment.has(flags::SYN);
     let first = sender.max_window == 0 || (syn && at.opening && after(end, sender.end));
     if first && sender.meet(receiver, segment, at.answers, sack) {
-        return Ok(true);
+        return Ok(Heed::Taken);
     }
     let rst = segment.has(flags::RST);
     if !segment.has(flags::ACK) || (rst && ack == 0) {
@@ -131,29 +147,32 @@ pub(super) fn check(
     let near =
         receiver.max_window == 0 || after(end, sender.end.wrapping_sub(receiver.max_window).wrapping_sub(1));
     let oldest = receiver.end.wrapping_sub(sender.max_window.max(ACK_AGE)).wrapping_sub(1);
-    let cause = if after(seq, sender.max_end) {
-        let surplus = end.wrapping_sub(sender.max_end).wrapping_add(1);
-        let acks = after(sack, oldest) && !after(sack, receiver.end);
-        if near && acks && surplus <= receiver.max_window {
-            // Somebody may let it pass all the same: then the other side will acknowledge it.
-            sender.end = end;
-        }
-        Some(Cause::TcpSeqAbove)
-    } else if after(sack, receiver.end) {
-        Some(Cause::TcpAckAbove)
-    } else {
-        None
-    };
+    // What cannot be checked teaches nothing either.
     let liberal = sender.liberal || at.liberal;
-    match cause {
-        // What cannot be checked teaches nothing either.
-        Some(_) if liberal => return Ok(true),
-        Some(cause) => return Err(cause),
-        None if !near || !after(sack, oldest) => return Ok(liberal),
-        None => {}
+    let otherwise = |outcome| if liberal { Ok(Heed::Taken) } else { outcome };
+    let recent = after(sack, oldest);
+    if after(seq, sender.max_end) {
+        let surplus = end.wrapping_sub(sender.max_end).wrapping_add(1);
+        if receiver.max_window != 0
+            && near
+            && recent
+            && !after(sack, receiver.end)
+            && surplus <= receiver.max_window
+        {
+            // Some send more than they were offered, and the other side may take it, and acknowledge it.
+            sender.end = end;
+            return otherwise(Ok(Heed::Ignored));
+        }
+        return otherwise(Err(Cause::TcpSeqAbove));
+    }
+    if after(sack, receiver.end) {
+        return otherwise(Err(Cause::TcpAckAbove));
+    }
+    if !near || !recent {
+        return otherwise(Ok(Heed::Ignored));
     }
     learn(sender, receiver, segment, (ack, sack), end);
-    Ok(true)
+    Ok(Heed::Learned)
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The firewall's own rule format: `allow tcp from 10.0.0.0/8 to any port 80,443 flags syn/syn,ack vlan 5`.
 
 use super::text::{Word, Words, suggestion};
-use super::{Action, MAX_TERMS, Rule, RulesError};
+use super::{Action, MAX_TERMS, Rule, RulesError, STATES};
 use tables::classifier::{Masked, PortRange, Prefix, Rule as Term, VlanMatch};
 use wire::protocol::{ether_type, ip};
 
@@ -39,9 +39,9 @@ const ICMP6_TYPES: [(&str, u8); 9] = [
     ("neighbor-solicitation", 135),
     ("neighbor-advertisement", 136),
 ];
-const CLAUSES: [&str; 5] = ["from", "to", "flags", "type", "vlan"];
+const CLAUSES: [&str; 6] = ["from", "to", "flags", "type", "vlan", "ct"];
 const SHAPE: &str = "allow|deny [PROTOCOLS] [from ADDRESSES [port PORTS]] [to ADDRESSES [port PORTS]] \
-                     [flags SET/MASK] [type TYPES] [vlan IDS]";
+                     [flags SET/MASK] [type TYPES] [vlan IDS] [ct state STATES]";
 
 /// A line; `None` when it is empty or only a comment.
 pub(super) fn rule(line: u32, text: &str) -> Result<Option<Rule>, RulesError> {
@@ -75,6 +75,7 @@ struct Clauses {
     flags: Masked,
     types: Vec<Option<(u8, Option<u8>)>>,
     vlans: Vec<VlanMatch>,
+    states: Masked,
 }
 
 impl Clauses {
@@ -89,6 +90,7 @@ impl Clauses {
             flags: Masked::ANY,
             types: vec![None],
             vlans: vec![VlanMatch::Any],
+            states: Masked::ANY,
         };
         let mut protocols = Vec::new();
         if words.peek().is_some_and(|word| !CLAUSES.contains(&word.text)) {
@@ -112,6 +114,7 @@ impl Clauses {
                 "flags" => clauses.flags = flags(words, word, &protocols)?,
                 "type" => clauses.types = types(words, word, &protocols)?,
                 "vlan" => clauses.vlans = vlans(words)?,
+                "ct" => clauses.states = states(words, word)?,
                 "port" => {
                     let message = "'port' does not follow an address";
                     return Err(words.error(word, message, "write 'from any port 53' or 'to any port 53'"));
@@ -168,7 +171,9 @@ impl Clauses {
             let message = format!("the lists of this rule stand for more than {MAX_TERMS} rules");
             return Err(words.error(first, message, "split it into several lines with shorter lists"));
         }
-        let mut terms = vec![Term { ether_type: self.ether_type, tcp_flags: self.flags, ..Term::default() }];
+        let common =
+            Term { ether_type: self.ether_type, tcp_flags: self.flags, tag: self.states, ..Term::default() };
+        let mut terms = vec![common];
         terms = product(&terms, &self.protocols, |term, &protocol| term.protocol = protocol);
         terms = product(&terms, &self.sources, |term, &source| term.source = source);
         terms = product(&terms, &self.destinations, |term, &destination| term.destination = destination);
@@ -414,4 +419,24 @@ fn vlans(words: &mut Words<'_>) -> Result<Vec<VlanMatch>, RulesError> {
             _ => range(words, word, "VLAN identifier", 4095).map(|(low, high)| VlanMatch::Range(low, high)),
         })
         .collect()
+}
+
+/// `ct state established,related`, as nftables writes it. One term is enough for any set of states, see [`STATES`].
+fn states(words: &mut Words<'_>, clause: Word<'_>) -> Result<Masked, RulesError> {
+    const EXAMPLE: &str = "ct state established,related";
+    if !words.eat("state") {
+        let message = "of a connection only its state can be asked";
+        return Err(words.error(clause, message, format!("write '{EXAMPLE}'")));
+    }
+    let mut wanted = 0;
+    for word in words.list("a state of connections", EXAMPLE)? {
+        match STATES.iter().position(|known| *known == word.text) {
+            Some(bit) => wanted |= 1 << bit,
+            None => {
+                let message = format!("unknown state '{}'", word.text);
+                return Err(words.error(word, message, suggestion(word.text, &STATES)));
+            }
+        }
+    }
+    Ok(Masked { value: 0, mask: !wanted })
 }

@@ -76,12 +76,12 @@ fn header(number: u32, line: &str) -> Result<Header, RulesError> {
 
 /// Only what a header trace has is compared: addresses, ports, protocol.
 fn without_flags(term: &Term) -> Term {
-    Term { tcp_flags: Masked::ANY, icmp: None, vlan: VlanMatch::Any, ..*term }
+    Term { tcp_flags: Masked::ANY, icmp: None, vlan: VlanMatch::Any, tag: Masked::ANY, ..*term }
 }
 
 impl RuleSet {
-    /// Number, from 0, of the first rule that the header matches. Flags, ICMP types and VLANs of the rules are
-    /// not looked at: the header has none. One rule after the other: for many headers see [`HeaderMatcher`].
+    /// Number, from 0, of the first rule that the header matches. Flags, ICMP types, VLANs and states of
+    /// the rules are not looked at: the header has none. One rule after the other: for many headers see [`HeaderMatcher`].
     pub fn first_match_of_header(&self, header: &Header) -> Option<usize> {
         let key = header.key();
         self.rules.iter().position(|rule| rule.terms.iter().any(|term| without_flags(term).matches(&key)))

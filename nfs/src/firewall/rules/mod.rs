@@ -21,6 +21,13 @@ use std::path::Path;
 pub const MAX_TERMS: usize = 1 << 20;
 /// A rule file is at most this many bytes long.
 pub const MAX_BYTES: u64 = 256 << 20;
+/// Of the mistakes in a rule file, at most this many are told.
+pub const MAX_ERRORS: usize = 10;
+
+/// States of connections by which `ct state` asks for them. A packet's tag in the classifier is a bit, the lowest for
+/// the first of these; a rule takes the tags that have none of the bits that it does not want. So a set of states is one
+/// comparison, however many they are, and the rules are asked once for all of them.
+pub const STATES: [&str; 5] = ["new", "established", "related", "invalid", "untracked"];
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +69,47 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
 }
 
+impl RuleSet {
+    /// Whether a rule asks for the state of connections.
+    pub fn ask_states(&self) -> bool {
+        self.rules.iter().flat_map(|rule| &rule.terms).any(|term| term.tag.mask != 0)
+    }
+}
+
+/// All that is wrong with a rule file, a mistake per line.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct RulesErrors {
+    /// The first [`MAX_ERRORS`] mistakes, in the order of the file; at least one.
+    pub errors: Vec<RulesError>,
+    /// How many more lines are wrong.
+    pub more: usize,
+}
+
+impl RulesErrors {
+    fn add(&mut self, error: RulesError) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+impl From<RulesError> for RulesErrors {
+    fn from(error: RulesError) -> Self {
+        RulesErrors { errors: vec![error], more: 0 }
+    }
+}
+
+impl fmt::Display for RulesErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.errors.iter().enumerate() {
+            write!(f, "{}{error}", if i > 0 { "\n" } else { "" })?;
+        }
+        if self.more > 0 { write!(f, "\nand {} more", self.more) } else { Ok(()) }
+    }
+}
+
 /// What is wrong with a rule file, where, and what would be right.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct RulesError {
@@ -100,9 +148,8 @@ type ParseLine = fn(u32, &str) -> Result<Option<Rule>, RulesError>;
 /// Parses the text of a rule file, in either format.
 ///
 /// # Errors
-/// The first line that is no rule.
-pub fn parse(text: &str) -> Result<RuleSet, RulesError> {
-    let lines = || (1u32..).zip(text.lines());
+/// The lines that are no rules.
+pub fn parse(text: &str) -> Result<RuleSet, RulesErrors> {
     let says_something = |line: &&str| !line.is_empty() && !line.starts_with('#');
     let first = text.lines().map(str::trim).find(says_something);
     let (format, rule): (Format, ParseLine) = if first.is_some_and(|line| line.starts_with('@')) {
@@ -111,23 +158,31 @@ pub fn parse(text: &str) -> Result<RuleSet, RulesError> {
         (Format::Braid, grammar::rule)
     };
     let (mut rules, mut terms) = (Vec::new(), 0);
-    for (number, line) in lines() {
-        let Some(rule) = rule(number, line)? else { continue };
-        terms += rule.terms.len();
-        if terms > MAX_TERMS {
-            let message = format!("the lists of the rules up to here stand for more than {MAX_TERMS} rules");
-            return Err(RulesError::at(number, 1, message, "split the rules over several firewalls"));
+    let mut wrong = RulesErrors { errors: Vec::new(), more: 0 };
+    for (number, line) in (1u32..).zip(text.lines()) {
+        match rule(number, line) {
+            Ok(None) => {}
+            Ok(Some(rule)) => {
+                terms += rule.terms.len();
+                if terms > MAX_TERMS {
+                    let message =
+                        format!("the lists of the rules up to here stand for more than {MAX_TERMS} rules");
+                    wrong.add(RulesError::at(number, 1, message, "split the rules over several firewalls"));
+                    break;
+                }
+                rules.push(rule);
+            }
+            Err(error) => wrong.add(error),
         }
-        rules.push(rule);
     }
-    Ok(RuleSet { format, rules })
+    if wrong.errors.is_empty() { Ok(RuleSet { format, rules }) } else { Err(wrong) }
 }
 
 /// Reads a rule file, in either format.
 ///
 /// # Errors
-/// A file that cannot be read (with line 0), or the first line that is no rule.
-pub fn parse_file(path: &Path) -> Result<RuleSet, RulesError> {
+/// A file that cannot be read (with line 0), or the lines that are no rules.
+pub fn parse_file(path: &Path) -> Result<RuleSet, RulesErrors> {
     let bytes = read_file(path, MAX_BYTES)
         .map_err(|error| RulesError::of_file(format!("cannot read {}: {error}", path.display())))?;
     match String::from_utf8(bytes) {
@@ -138,7 +193,7 @@ pub fn parse_file(path: &Path) -> Result<RuleSet, RulesError> {
             let column = 1 + valid.iter().rev().take_while(|&&byte| byte != b'\n').count();
             let (line, column) = (u32::try_from(line), u32::try_from(column));
             let (line, column) = (line.unwrap_or(u32::MAX), column.unwrap_or(u32::MAX));
-            Err(RulesError::at(line, column, "not text", "a rule file is written in UTF-8"))
+            Err(RulesError::at(line, column, "not text", "a rule file is written in UTF-8").into())
         }
     }
 }

@@ -39,6 +39,7 @@ fn a_full_rule_is_read_clause_by_clause() {
             tcp_flags: Masked { value: 2, mask: 0x12 },
             vlan: VlanMatch::Range(5, 5),
             icmp: None,
+            tag: Masked::ANY,
         }]
     );
 }
@@ -78,6 +79,8 @@ fn the_words_of_the_format_mean_what_they_say() {
         ("deny tcp flags fin,psh,urg/all", flags(0x29, 0xff)),
         ("deny vlan none", Term { vlan: VlanMatch::Untagged, ..Term::default() }),
         ("deny to ::1", Term { destination: Some(Prefix::V6(1, 128)), ..Term::default() }),
+        ("deny ct state new", Term { tag: Masked { value: 0, mask: !1 }, ..Term::default() }),
+        ("deny ct state established,related", Term { tag: Masked { value: 0, mask: !6 }, ..Term::default() }),
         ("deny to any port 53", Term { destination_port: PortRange::one(53), ..Term::default() }),
     ];
     for (text, expected) in rows {
@@ -118,6 +121,10 @@ fn errors_point_at_the_word_and_say_what_would_be_right() {
         ("allow icmp type ping", (1, 17), "unknown ICMP type 'ping'", "echo-request"),
         ("allow vlan 4096", (1, 12), "'4096' is no VLAN identifier", "up to 4095"),
         ("allow tcp from any from any", (1, 20), "'from' is there twice", "lists take commas"),
+        ("allow ct established", (1, 7), "of a connection only its state", "ct state established"),
+        ("allow ct state", (1, 15), "a state of connections expected", "ct state established"),
+        ("allow ct state nwe", (1, 16), "unknown state 'nwe'", "did you mean 'new'?"),
+        ("allow ct state new ct state new", (1, 20), "'ct' is there twice", "lists take commas"),
         ("allow ip,tcp", (1, 7), "'ip' is not one protocol", "write it alone"),
         ("allow from 10.0.0.0/8 to ::1", (1, 1), "no packet can match", "lines of their own"),
         ("allow tcp to any port +80", (1, 23), "'+80' is no port", "a number up to 65535"),
@@ -144,7 +151,7 @@ fn errors_point_at_the_word_and_say_what_would_be_right() {
         ("@1.2.3.4/32 1.2.3.4/32 0 : 1 2 : 2 0/0\nallow tcp", (2, 1), "'@' expected", "@10.0.0.0/8"),
     ];
     for (text, place, message, help) in rows {
-        let error = parse(text).expect_err(text);
+        let error = parse(text).expect_err(text).errors.remove(0);
         assert_eq!((error.line, error.column), place, "{text}: {error}");
         assert!(error.message.contains(message), "{text}: {error}");
         assert!(error.help.as_ref().is_some_and(|text| text.contains(help)), "{text}: {:?}", error.help);
@@ -152,10 +159,22 @@ fn errors_point_at_the_word_and_say_what_would_be_right() {
 }
 
 #[test]
+fn all_mistakes_of_a_file_are_told_and_of_many_the_first_ten() {
+    let errors = parse("allow tpc\n# fine\nallow udp\ndeny tcp form any\nallow tcp to any port 70000\n")
+        .expect_err("three mistakes");
+    let places: Vec<_> = errors.errors.iter().map(|error| (error.line, error.column)).collect();
+    assert_eq!((places, errors.more), (vec![(1, 7), (4, 10), (5, 23)], 0));
+
+    let errors = parse(&"nonsense\n".repeat(25)).expect_err("nonsense");
+    assert_eq!((errors.errors.len(), errors.more), (MAX_ERRORS, 15));
+    assert!(errors.to_string().ends_with("and 15 more"), "{errors}");
+}
+
+#[test]
 fn lists_that_explode_are_refused() {
     let many = (1..2000).map(|port| port.to_string()).collect::<Vec<_>>().join(",");
     let text = format!("allow tcp from any port {many} to any port {many}");
-    assert!(parse(&text).expect_err("4 million").message.contains("stand for more than"));
+    assert!(parse(&text).expect_err("4 million").errors[0].message.contains("stand for more than"));
 }
 
 #[test]
@@ -286,7 +305,7 @@ fn only_a_regular_file_of_bounded_length_is_read() {
     let error = long.expect_err("too long").to_string();
     assert_eq!(error, "it is longer than the 4 bytes that a rule file may have");
     // The length that a file of /proc claims is 0.
-    assert_eq!(parse_file(Path::new("/proc/self/status")).expect_err("no rules").line, 1);
+    assert_eq!(parse_file(Path::new("/proc/self/status")).expect_err("no rules").errors[0].line, 1);
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Checksums and ports at their edges.
 
 use super::super::ports::Ports;
-use super::super::tuple::{Endpoint, Rewrite, Tuple};
+use super::super::tuple::{Endpoint, Rewrite, Tuple, Words};
 use super::*;
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ proptest! {
         let frame = if unsummed { frame.no_udp_checksum() } else { frame };
         let frame = frame.payload(&payload).pad_to(60).build();
         let headers = wire::parse(&frame);
-        let from = Tuple::of_usual(headers.usual_ipv4(&frame).expect("usual"));
+        let from = Tuple::from(Words::of_usual(headers.usual_ipv4(&frame).expect("usual")));
         let to = Tuple { src: others.0, dst: others.1, sport: others.2, dport: others.3, ..from };
         let rewrite = Rewrite::new(from, to);
         prop_assert_eq!(rewrite.result(from.protocol), to);

@@ -16,7 +16,7 @@ fn all_are_found(rules: &[Rule], keys: &[Key]) {
 
 /// Every kind of comparison that up to 32 rules are made of, on one key more than are handled together.
 #[test]
-fn five_rules_as_linear_search() {
+fn six_rules_as_linear_search() {
     let rules = [
         Rule {
             source: to(0x0a01_0200, 24),
@@ -27,12 +27,19 @@ fn five_rules_as_linear_search() {
         Rule { icmp: Some((8, None)), ..Rule::default() },
         Rule { vlan: VlanMatch::Range(5, 6), protocol: Masked::exactly(17), ..Rule::default() },
         Rule { ether_type: Some(0x0806), ..Rule::default() },
+        Rule {
+            tag: Masked { value: 0, mask: !0b110 },
+            destination_port: PortRange::one(2),
+            ..Rule::default()
+        },
     ];
     let inside = |port| Key::ipv4(0x0a01_0203, 1, 6, 9, port);
     let echo = |key| Key { has_ports: false, has_icmp: true, icmp: 0x0801, ..key };
     let syn = |source| Key { tcp_flags: 0x12, ..Key::ipv6(source, 1, 6, 9, 3) };
     let packets = [
         inside(2),
+        Key { tag: 0b100, ..inside(2) },
+        Key { tag: 0b1000, ..inside(2) },
         inside(3),
         inside(4),
         inside(5),
@@ -43,6 +50,7 @@ fn five_rules_as_linear_search() {
         syn(V6 | 7),
         syn(V6 << 1),
         Key { ether_type: 0x0806, ..Key::default() },
+        Key { tag: 0b1000, ..Key::default() },
     ];
     let tags = [Key::UNTAGGED, 5, 7];
     let keys = tags.map(|vlan| packets.map(|packet| Key { vlan, ..packet })).concat();

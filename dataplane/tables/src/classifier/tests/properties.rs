@@ -34,8 +34,8 @@ fn rule() -> impl Strategy<Value = Rule> {
     let ether_type = prop_oneof![5 => Just(None), 1 => select(vec![0x0800, 0x86dd, 0x0806]).prop_map(Some)];
     let icmp = prop_oneof![5 => Just(None), 1 => (0..9u8, prop::option::of(0..2u8)).prop_map(Some)];
     let ends = (prefix(), prefix(), ports(), ports());
-    let rest = (masked(&[1, 6, 17, 58]), masked(&[2, 16, 18]), vlan, ether_type, icmp);
-    (ends, rest).prop_map(|(ends, (protocol, tcp_flags, vlan, ether_type, icmp))| {
+    let rest = (masked(&[1, 6, 17, 58]), masked(&[2, 16, 18]), vlan, ether_type, icmp, masked(&[1, 2]));
+    (ends, rest).prop_map(|(ends, (protocol, tcp_flags, vlan, ether_type, icmp, tag))| {
         let (source, destination, source_port, destination_port) = ends;
         Rule {
             ether_type,
@@ -47,6 +47,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             tcp_flags,
             vlan,
             icmp,
+            tag,
         }
     })
 }
@@ -61,23 +62,26 @@ fn key() -> impl Strategy<Value = Key> {
     let vlan = prop_oneof![Just(Key::UNTAGGED), 0..8u16, any::<u16>()];
     let ends = (address.clone(), address, port.clone(), port);
     let kinds = (select(vec![0x0800u16, 0x0800, 0x86dd, 0x0806]), select(vec![1u8, 6, 17, 58, 0]));
-    (ends, kinds, vlan, 0..0x900u16, any::<(u8, bool, bool)>()).prop_map(|(ends, kinds, vlan, icmp, rest)| {
-        let (source, destination, source_port, destination_port) = ends;
-        let ((ether_type, protocol), (tcp_flags, has_ports, has_icmp)) = (kinds, rest);
-        Key {
-            source,
-            destination,
-            source_port,
-            destination_port,
-            ether_type,
-            vlan,
-            icmp,
-            protocol,
-            tcp_flags,
-            has_ports,
-            has_icmp,
-        }
-    })
+    (ends, kinds, vlan, 0..0x900u16, any::<(u8, u8, bool, bool)>()).prop_map(
+        |(ends, kinds, vlan, icmp, rest)| {
+            let (source, destination, source_port, destination_port) = ends;
+            let ((ether_type, protocol), (tag, tcp_flags, has_ports, has_icmp)) = (kinds, rest);
+            Key {
+                source,
+                destination,
+                source_port,
+                destination_port,
+                ether_type,
+                vlan,
+                icmp,
+                protocol,
+                tag,
+                tcp_flags,
+                has_ports,
+                has_icmp,
+            }
+        },
+    )
 }
 
 proptest! {

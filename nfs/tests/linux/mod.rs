@@ -1,7 +1,9 @@
-//! Linux's nf_conntrack, asked packet by packet: frames enter a network namespace by a cable, and a rule for each state
-//! logs what it saw.
+//! Linux, asked packet by packet what it makes of them: frames enter a network namespace by a cable, and nftables rules
+//! log what they see.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
-use crate::Seen;
+pub(crate) mod frames;
+
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -18,20 +20,28 @@ const BATCH: usize = 32;
 const PROBE: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
 /// Numbers of marks, above those of frames.
 const MARKS: u32 = 1 << 31;
-const RULES: &str = "table inet judge {
- chain in { type filter hook prerouting priority 0; policy accept
-  iifname != probe accept
-  ct state invalid log prefix \"i\" group 5 queue-threshold 1
-  ct state new log prefix \"n\" group 5 queue-threshold 1
-  ct state established log prefix \"e\" group 5 queue-threshold 1
-  ct state related log prefix \"r\" group 5 queue-threshold 1
-  ct state untracked log prefix \"u\" group 5 queue-threshold 1
- }
- # What this host would answer is none of the packets.
- chain out { type filter hook output priority -300; policy drop
- }
+
+/// What makes a rule log a letter; with little of the packet, as whole ones would fill the log's buffer when the machine
+/// is busy elsewhere.
+pub(crate) fn log(letter: char) -> String {
+    format!("log prefix \"{letter}\" group 5 snaplen 64 queue-threshold 1")
 }
-";
+
+/// A table with these rules, to which only frames from the cable come.
+fn table(rules: &str) -> String {
+    format!(
+        "table inet judge {{
+            chain in {{ type filter hook prerouting priority 0; policy accept
+                iifname != probe accept
+                {rules}
+            }}
+            # What this host would answer is none of the packets.
+            chain out {{ type filter hook output priority -300; policy drop
+            }}
+        }}
+        "
+    )
+}
 
 /// A namespace of its own; gone with the value.
 pub(crate) struct Linux {
@@ -39,13 +49,13 @@ pub(crate) struct Linux {
     folder: PathBuf,
     children: Vec<Child>,
     feed: UnixDatagram,
-    log: Receiver<(u32, Seen)>,
+    log: Receiver<(u32, char)>,
     marks: u32,
 }
 
 impl Linux {
-    /// Builds it; without root or a tool it says so and is `None`.
-    pub(crate) fn new(test: &str) -> Option<Linux> {
+    /// Builds it, with rules of which one logs each packet; without root or a tool it says so and is `None`.
+    pub(crate) fn new(test: &str, rules: &str) -> Option<Linux> {
         let id = Command::new("id").arg("-u").output().ok()?;
         if id.stdout != b"0\n" {
             println!("skipped: network namespaces need root");
@@ -79,9 +89,10 @@ impl Linux {
         ] {
             run(&mut linux.inside(words)).expect(words);
         }
-        let rules = linux.folder.join("rules");
-        std::fs::write(&rules, RULES).expect("a file");
-        if let Err(error) = run(&mut linux.inside(&format!("nft -f {}", rules.display()))) {
+        let file = linux.folder.join("rules");
+        std::fs::write(&file, table(rules)).expect("a file");
+        if let Err(error) = run(&mut linux.inside(&format!("nft -f {}", file.display()))) {
+            assert!(!error.contains("syntax"), "{error}");
             println!("skipped: no connection tracking in this kernel: {error}");
             return None;
         }
@@ -102,7 +113,7 @@ impl Linux {
     }
 
     /// Starts what sends frames and what reads the log, and waits until a mark goes all the way.
-    fn connect(&mut self, sender: std::sync::mpsc::Sender<(u32, Seen)>) {
+    fn connect(&mut self, sender: std::sync::mpsc::Sender<(u32, char)>) {
         let path = self.folder.join("feed");
         let mut feeder =
             self.inside(&format!("socat -u -b 70000 UNIX-RECV:{} INTERFACE:feed", path.display()));
@@ -143,28 +154,28 @@ impl Linux {
         self.feed.send(&frame).expect("to send");
     }
 
-    fn await_mark(&mut self, mark: u32, mut each: impl FnMut(u32, Seen)) {
+    fn await_mark(&mut self, mark: u32, mut each: impl FnMut(u32, char)) {
         loop {
             match self.log.recv_timeout(PATIENCE) {
                 Ok((number, _)) if number == mark => return,
                 Ok((number, _)) if number >= MARKS => {}
-                Ok((number, seen)) => each(number, seen),
+                Ok((number, letter)) => each(number, letter),
                 Err(error) => panic!("the log ended: {error}"),
             }
         }
     }
 
-    /// What Linux sees in each of the frames, in turn; `None` where it sees nothing at all.
-    pub(crate) fn judge(&mut self, frames: &[Vec<u8>]) -> Vec<Option<Seen>> {
+    /// The letter of the rule that logged each of the frames, in turn; `None` where none did.
+    pub(crate) fn judge(&mut self, frames: &[Vec<u8>]) -> Vec<Option<char>> {
         let mut judged = vec![None; frames.len()];
         for (batch, part) in frames.chunks(BATCH).enumerate() {
             for (i, frame) in part.iter().enumerate() {
                 self.send((batch * BATCH + i) as u32, frame);
             }
             let mark = self.mark();
-            self.await_mark(mark, |number, seen| {
+            self.await_mark(mark, |number, letter| {
                 if let Some(place) = judged.get_mut(number as usize) {
-                    *place = Some(seen);
+                    *place = Some(letter);
                 }
             });
         }
@@ -190,7 +201,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 /// Reads a capture of link type NFLOG: after 4 bytes attributes, each a length, a type and a value.
-fn read_log(mut from: impl Read, mut each: impl FnMut((u32, Seen)) -> bool) {
+fn read_log(mut from: impl Read, mut each: impl FnMut((u32, char)) -> bool) {
     const PREFIX: u16 = 10;
     const LINK_HEADER: u16 = 16;
     let mut header = [0; 24];
@@ -207,21 +218,12 @@ fn read_log(mut from: impl Read, mut each: impl FnMut((u32, Seen)) -> bool) {
         if from.read_exact(&mut bytes).is_err() {
             return;
         }
-        let (mut rest, mut seen, mut number) = (bytes.get(4..).unwrap_or_default(), None, None);
+        let (mut rest, mut letter, mut number) = (bytes.get(4..).unwrap_or_default(), None, None);
         while let [a, b, c, d, ..] = *rest {
             let length = usize::from(u16::from_ne_bytes([a, b])).clamp(4, rest.len());
             let value = &rest[4..length];
             match u16::from_ne_bytes([c, d]) {
-                PREFIX => {
-                    seen = match value {
-                        b"i\0" => Some(Seen::Invalid),
-                        b"n\0" => Some(Seen::New),
-                        b"e\0" => Some(Seen::Established),
-                        b"r\0" => Some(Seen::Related),
-                        b"u\0" => Some(Seen::Untracked),
-                        _ => None,
-                    }
-                }
+                PREFIX => letter = value.first().copied().map(char::from),
                 LINK_HEADER => {
                     let bytes = value.get(8..12).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
                     number = bytes.map(u32::from_be_bytes);
@@ -230,8 +232,8 @@ fn read_log(mut from: impl Read, mut each: impl FnMut((u32, Seen)) -> bool) {
             }
             rest = &rest[length.next_multiple_of(4).min(rest.len())..];
         }
-        if let Some(seen) = number.zip(seen)
-            && !each(seen)
+        if let Some(judged) = number.zip(letter)
+            && !each(judged)
         {
             return;
         }
