@@ -12,12 +12,15 @@ pub mod mac_swap;
 pub mod monitor;
 pub mod mpls;
 pub mod nat;
+pub mod nat64;
 pub mod netem;
+pub mod nptv6;
 mod rate;
 mod roster;
 pub mod router;
 pub mod shaper;
 mod span;
+mod teller;
 mod tunnel;
 pub mod vlan;
 pub mod vxlan;
@@ -46,6 +49,8 @@ pub fn registry() -> Registry {
         .with::<conntrack::Conntrack>()
         .with::<router::Router>()
         .with::<nat::Nat>()
+        .with::<nat64::Nat64>()
+        .with::<nptv6::Nptv6>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

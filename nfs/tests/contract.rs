@@ -32,7 +32,8 @@ macro_rules! contract {
 }
 
 contract!(
-    mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat
+    mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
+    nat64, nptv6
 );
 
 fn check(kind: &str, config: &str) {
@@ -90,6 +91,42 @@ fn a_router_between_two_sides_keeps_the_contract() {
          addresses = [\"192.0.2.254/24\", \"2001:db8:1::254/64\"] }\n\
          interfaces.dmz = { mac = \"02:00:00:00:00:0b\", addresses = [\"10.0.0.254/24\", \"2001:db8::254/64\"] }",
     );
+}
+
+/// The harness's own traffic is translated: its IPv6 hosts to addresses behind the prefix, its IPv4 hosts to ports that
+/// lead to IPv6 ones; too large packets among it, errors and fragments.
+#[test]
+fn a_translator_between_ip_versions_keeps_the_contract() {
+    for more in [
+        "untranslated = \"pass\"",
+        "filtering = \"endpoint_independent\"\nicmp_from = [\"192.0.2.254\", \"2001:db8::fe\"]\n\
+         mtu = { v4 = 1260, v6 = 1280 }",
+        "udp_without_checksum = \"drop\"\ncapacity = 4096\nmtu = { v4 = 9000, v6 = 9000, fragments = 9000 }",
+    ] {
+        let mut config =
+            format!("prefix = \"2001:db8:1::/96\"\npool = [\"203.0.113.0/30\"]\n{more}\n[forward]\n");
+        for host in 1..=24 {
+            for port in [22, 53, 80, 123, 443] {
+                for protocol in ["tcp", "udp"] {
+                    config += &format!(
+                        "\"{protocol} 192.0.2.{host}:{port}\" = \"[2001:db8:5::{host:x}]:{port}\"\n"
+                    );
+                }
+            }
+        }
+        check("nat64", &config);
+    }
+}
+
+#[test]
+fn translators_of_prefixes_keep_the_contract() {
+    for config in [
+        "prefixes = { \"2001:db8::/64\" = \"2001:db8:9:1::/64\", \"2001:db8:8::/48\" = \"2001:db8:1::/48\" }",
+        "prefixes = { \"2001:db8::/48\" = \"2001:db8:9::/48\" }\nicmp_from = [\"2001:db8::fe\"]",
+        "prefixes = { \"2001:db8:ff00::/40\" = \"2001:db8::/40\" }",
+    ] {
+        check("nptv6", config);
+    }
 }
 
 /// All rules but that of state: which of its flows a full table gives up depends on the order in which they came, and
@@ -203,6 +240,44 @@ fn a_load_balancer_keeps_the_contract_in_every_mode() {
         trial.config = config;
         let report = trial.check();
         assert!(report.is_clean(), "{mode}\n{report}");
+    }
+}
+
+/// The servers of a real capture become static bindings of IPv6 hosts; half way, the translator's state moves to another
+/// instance.
+#[test]
+fn a_translator_between_ip_versions_moves_half_way_through_a_real_capture() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/general/dev"));
+    if !folder.exists() {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    }
+    for name in ["ndpi_netflix.pcap", "ndpi_teams.pcap", "zeek_http_bro.org.pcap"] {
+        let mut reader = capture::Reader::open(folder.join(name)).expect("a capture");
+        let (mut frames, mut servers) = (Vec::new(), std::collections::BTreeSet::new());
+        while let (true, Ok(Some(frame))) = (frames.len() < 1500, reader.next()) {
+            let headers = wire::parse(frame.bytes);
+            let protocol =
+                [(6, "tcp"), (17, "udp")].into_iter().find(|(n, _)| headers.protocol() == Some(*n));
+            if let (Some((_, protocol)), Some((_, server)), Some((_, port))) =
+                (protocol, headers.ipv4_addresses(frame.bytes), headers.ports(frame.bytes))
+                && (1..1024).contains(&port)
+                && server >> 28 < 0xe
+            {
+                servers.insert((protocol, std::net::Ipv4Addr::from(server), port));
+            }
+            frames.push(harness::Frame::new("captured", frame.bytes.to_vec()));
+        }
+        assert!(!servers.is_empty(), "{name} has no server");
+        let mut config = "prefix = \"2001:db8:64::/96\"\n[forward]\n".to_owned();
+        for (n, (protocol, server, port)) in servers.iter().enumerate() {
+            config += &format!("\"{protocol} {server}:{port}\" = \"[2001:db8:5::{n:x}]:{port}\"\n");
+        }
+        let registry = nfs::registry();
+        let mut trial = Trial::example(registry.get("nat64").expect("registered"));
+        (trial.config, trial.frames) = (config, frames);
+        let report = trial.check_rule(Rule::State);
+        assert!(report.is_clean() && report.notes.is_empty(), "{name}\n{report}");
     }
 }
 

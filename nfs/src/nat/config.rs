@@ -114,7 +114,7 @@ fn capacity() -> usize {
 }
 
 /// Addresses of a pool up to this: 24 KiB of memory each.
-const MOST_ADDRESSES: usize = 4096;
+pub(crate) const MOST_ADDRESSES: usize = 4096;
 /// Sessions up to this: 4 million take about 2 GB.
 const MOST_SESSIONS: usize = 1 << 22;
 
@@ -269,7 +269,7 @@ impl Plan {
 }
 
 /// Whether an address is that of a group, of everybody or of nobody.
-pub(super) fn is_of_many(address: u32) -> bool {
+pub(crate) fn is_of_many(address: u32) -> bool {
     let address = Ipv4Addr::from(address);
     address.is_multicast() || address.is_broadcast() || address.is_unspecified()
 }
@@ -288,7 +288,7 @@ fn inside(written: &[String]) -> Result<Vec<Prefix4>, ConfigError> {
     written.iter().map(parse).collect()
 }
 
-fn ports(written: &str) -> Result<(u16, u16), ConfigError> {
+pub(crate) fn ports(written: &str) -> Result<(u16, u16), ConfigError> {
     let number = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
     let parsed = written.split_once('-').and_then(|(first, last)| Some((number(first)?, number(last)?)));
     parsed.filter(|(first, last)| first <= last).ok_or_else(|| {
@@ -301,7 +301,7 @@ fn address(text: &str) -> Result<u32, String> {
 }
 
 /// First and last address of a pool's entry.
-fn range(text: &str) -> Result<(u32, u32), String> {
+pub(crate) fn range(text: &str) -> Result<(u32, u32), String> {
     if let Some((first, last)) = text.split_once('-') {
         let (first, last) = (address(first.trim())?, address(last.trim())?);
         return if first <= last {
@@ -317,7 +317,7 @@ fn range(text: &str) -> Result<(u32, u32), String> {
     address(text).map(|address| (address, address))
 }
 
-fn endpoint(protocol: u8, text: &str) -> Result<Endpoint, String> {
+pub(crate) fn endpoint(protocol: u8, text: &str) -> Result<Endpoint, String> {
     let parsed = text.trim().parse::<SocketAddrV4>().ok().filter(|endpoint| endpoint.port() > 0);
     let parsed = parsed.ok_or_else(|| format!("'{text}' is no address with a port, like 10.0.0.5:80"))?;
     Ok(Endpoint { address: (*parsed.ip()).into(), port: parsed.port(), protocol })

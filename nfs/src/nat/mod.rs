@@ -18,6 +18,11 @@ mod tuple;
 
 pub use config::{Config, Filtering, Plan, Pooling, Timeouts, Untranslated};
 
+// What NAT64 needs of it, too.
+pub(crate) use config::{MOST_ADDRESSES, endpoint, is_of_many, ports, range};
+pub(crate) use ports::Ports;
+pub(crate) use tuple::{Endpoint, narrow};
+
 use engine::{
     Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Site, State,
     StateKind, Time, WorkerSite,

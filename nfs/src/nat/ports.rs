@@ -14,7 +14,7 @@ const WORDS: usize = 65_536 / WORD;
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// The ports of all pool addresses. All memory is taken when it is made: 24 KiB for each address.
-pub(super) struct Ports {
+pub(crate) struct Ports {
     first: u16,
     last: u16,
     /// By address and protocol; a bit that is set is a port in use, or one that is not to be given out.
@@ -40,14 +40,14 @@ fn within(word: usize, first: u16, last: u16) -> u64 {
 
 impl Ports {
     /// For so many addresses, giving out ports from `first` to `last`.
-    pub(super) fn new(addresses: usize, first: u16, last: u16) -> Ports {
+    pub(crate) fn new(addresses: usize, first: u16, last: u16) -> Ports {
         let rows = addresses * PROTOCOLS.len();
         Ports { first, last, used: vec![0; rows * WORDS].into(), counts: vec![0; rows].into() }
     }
 
     /// A free port of a protocol at the address of that number, the first from `start` on, round the range. It is even
     /// or odd as `start` is, unless no such port is left (RFC 4787 REQ-4).
-    pub(super) fn find(&self, address: usize, protocol: u8, start: u16) -> Option<u16> {
+    pub(crate) fn find(&self, address: usize, protocol: u8, start: u16) -> Option<u16> {
         let row = row(address, protocol)?;
         let used = self.used.get(row * WORDS..(row + 1) * WORDS)?;
         let parity = if start.is_multiple_of(2) { EVEN } else { !EVEN };
@@ -72,12 +72,12 @@ impl Ports {
     }
 
     /// Takes a port; `false` when it was taken.
-    pub(super) fn take(&mut self, address: usize, endpoint: Endpoint) -> bool {
+    pub(crate) fn take(&mut self, address: usize, endpoint: Endpoint) -> bool {
         self.set(address, endpoint, true)
     }
 
     /// Gives a port back.
-    pub(super) fn give_back(&mut self, address: usize, endpoint: Endpoint) {
+    pub(crate) fn give_back(&mut self, address: usize, endpoint: Endpoint) {
         self.set(address, endpoint, false);
     }
 
@@ -98,7 +98,7 @@ impl Ports {
     }
 
     /// Ports in use at the address of that number: of TCP, UDP and ICMP.
-    pub(super) fn in_use(&self, address: usize) -> [u32; 3] {
+    pub(crate) fn in_use(&self, address: usize) -> [u32; 3] {
         let from = address * PROTOCOLS.len();
         [0, 1, 2].map(|place| self.counts.get(from + place).copied().unwrap_or(0))
     }

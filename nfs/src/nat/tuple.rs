@@ -115,21 +115,21 @@ impl From<Words> for Tuple {
 
 /// An address and a port of a protocol; of an ICMP query, an address and an identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     pub address: u32,
     pub port: u16,
     pub protocol: u8,
 }
 
 impl Endpoint {
-    pub(super) fn hash_with(&self, seed: u64) -> u32 {
+    pub(crate) fn hash_with(&self, seed: u64) -> u32 {
         let rest = u64::from(self.port) << 8 | u64::from(self.protocol);
         narrow(wire::flow::mix(self.address.into(), rest, seed))
     }
 }
 
 /// Both halves of a hash in one.
-pub(super) fn narrow(hash: u64) -> u32 {
+pub(crate) fn narrow(hash: u64) -> u32 {
     (hash >> 32) as u32 ^ hash as u32
 }
 
