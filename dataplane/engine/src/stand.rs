@@ -340,7 +340,9 @@ impl Stand {
             for (way, packet) in self.outbox.emitted.drain(..) {
                 let created = packet.origin == Origin::Created;
                 match way {
-                    Way::Gate(gate) => round.emitted.push(Emitted { gate, bytes: whole(&packet.mbuf), created }),
+                    Way::Gate(gate) => {
+                        round.emitted.push(Emitted { gate, bytes: whole(&packet.mbuf), created })
+                    }
                     Way::Again => again.push((packet.mbuf, created)),
                 }
             }

@@ -97,7 +97,12 @@ pub(crate) fn route(
         Affinity::One => return Route::Worker(0),
         Affinity::Flow | Affinity::Endpoint | Affinity::Owned if headers.is_fragment() => {
             let Some(key) = FragmentKey::from_packet(headers, frame) else {
-                return Route::Worker(layout.owner(by_rule(layout.hashing, &Affinity::Host.into(), headers, frame)));
+                return Route::Worker(layout.owner(by_rule(
+                    layout.hashing,
+                    &Affinity::Host.into(),
+                    headers,
+                    frame,
+                )));
             };
             if headers.is_first_fragment() {
                 let hash = by_rule(layout.hashing, rule, headers, frame);

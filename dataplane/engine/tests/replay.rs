@@ -170,11 +170,12 @@ fn packets_that_an_nf_wants_to_see_again_meet_their_owner_in_order() {
         writer.write(nanos, frame.len() as u32, [&frame[..]]).expect("write");
     }
     writer.finish().expect("finish");
+    let eal = rig::eal();
     for workers in [1, 3] {
         let output = scratch(&format!("hops-of-{workers}.pcap"));
         let nfs = vec![nf("witness", "witness", "{}"), nf("hopper", "hopper", "{}")];
         let engine =
-            Engine::start(&rig::eal(), replay_plan(workers, input.clone(), output.clone(), nfs)).expect("start");
+            Engine::start(&eal, replay_plan(workers, input.clone(), output.clone(), nfs)).expect("start");
         wait_exhausted(&engine);
         let snapshot = engine.stop().expect("stop");
         assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);

@@ -3,7 +3,8 @@
 
 use engine::{
     Affinity, Buffers, Burst, ChainPlan, CommandError, ConfigError, Cx, Device, Effects, Gates, Idle, Kind,
-    Nf, NfPlan, OnPanic, Ownership, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time, WorkerSite,
+    Nf, NfPlan, OnPanic, Ownership, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time,
+    WorkerSite,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
