@@ -38,7 +38,7 @@ impl Blocks {
     /// The block of an inside endpoint.
     pub(super) fn of(&self, inside: Endpoint) -> u32 {
         let hash = u64::from(inside.hash_with(DEFAULT_SEED));
-        (hash * u64::from(self.count) >> 32) as u32
+        ((hash * u64::from(self.count)) >> 32) as u32
     }
 
     /// The block of an outside port; what is not in the range counts as its nearest end.
