@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// `a` is inside, `b` outside; they have to meet at this address.
@@ -19,8 +20,12 @@ const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
-const CONFIG: &str = "\
-[engine]
+/// A translator between the two, on so many workers.
+fn config(workers: usize) -> String {
+    format!("[engine]\nworkers = {workers}\n{REST}")
+}
+
+const REST: &str = "\
 idle = \"adaptive\"
 socket = \"braid.sock\"
 [ports.a]
@@ -144,7 +149,7 @@ fn two_kernels_meet_through_nat_as_they_do_through_nftables() {
     let Some(network) = Network::new("nat") else { return };
     point_b_at_a(&network);
     let folder = Folder::new("nat");
-    let braid = Run::start(&folder, CONFIG);
+    let braid = Run::start(&folder, &config(1));
     let seen = Seen::through(&network);
     assert_eq!(
         seen,
@@ -212,7 +217,7 @@ fn iperf3_sends_both_ways_and_curl_fetches_a_page() {
     let Some(network) = Network::new("nat-iperf") else { return };
     point_b_at_a(&network);
     let folder = Folder::new("nat-iperf");
-    let braid = Run::start(&folder, CONFIG);
+    let braid = Run::start(&folder, &config(2));
     if is_installed("curl") {
         let web = network.on('a', || TcpListener::bind((INSIDE, 80)).expect("a listener"));
         let page = std::thread::scope(|scope| {
@@ -237,7 +242,7 @@ fn iperf3_sends_both_ways_and_curl_fetches_a_page() {
             assert!(begun.elapsed() < Duration::from_secs(20), "iperf3 does not come up");
             std::thread::sleep(Duration::from_millis(50));
         }
-        for direction in [&[][..], &["-R"], &["-u", "-b", "20M"]] {
+        for direction in [&["-P", "4"][..], &["-P", "4", "-R"], &["-u", "-b", "20M"]] {
             // The server may still be busy with who was there before.
             let report = (0..20).find_map(|_| {
                 let space = network.host('a');
@@ -254,5 +259,73 @@ fn iperf3_sends_both_ways_and_curl_fetches_a_page() {
     }
     let ended = braid.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    assert_balanced(&ended.account());
+    let account = ended.account();
+    assert_balanced(&account);
+    assert_eq!(account.workers.len(), 2);
+}
+
+/// Connections that are open while the workers change.
+const CONNECTIONS: usize = 12;
+
+#[test]
+fn connections_outlive_changes_of_the_number_of_workers() {
+    let Some(network) = Network::new("nat-workers") else { return };
+    point_b_at_a(&network);
+    let folder = Folder::new("nat-workers");
+    let braid = Run::start(&folder, &config(1));
+    let listener = network.on('b', || TcpListener::bind((REMOTE, 7001)).expect("a listener"));
+    let web = network.on('a', || TcpListener::bind((INSIDE, 80)).expect("a listener"));
+    // Half of them from inside, half to the forwarded port.
+    let connect = |number: usize| {
+        let (from, to, listener) = match number % 2 {
+            0 => ('a', (REMOTE, 7001), &listener),
+            _ => ('b', (OUTSIDE, 8080), &web),
+        };
+        let client = network.on(from, || TcpStream::connect_timeout(&to.into(), Duration::from_secs(10)));
+        (client.expect("a connection"), listener.accept().expect("a connection").0)
+    };
+    let mut pairs: Vec<(TcpStream, TcpStream)> = (0..CONNECTIONS).map(connect).collect();
+    let changes = AtomicBool::new(true);
+    let rounds = std::thread::scope(|scope| {
+        let traffic: Vec<_> = pairs
+            .iter_mut()
+            .map(|(client, server)| {
+                scope.spawn(|| {
+                    let mut rounds = 0;
+                    while changes.load(Ordering::Acquire) || rounds == 0 {
+                        exchange(client, server);
+                        exchange(server, client);
+                        rounds += 1;
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    rounds
+                })
+            })
+            .collect();
+        let over = Over(&changes);
+        let mut control = braid.client();
+        for workers in [2, 3, 1, 4, 2, 1] {
+            let applied = call(&mut control, "config.apply", json!({ "config": config(workers) }));
+            assert!(applied["generation"].as_u64() > Some(1), "{applied}");
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        drop(over);
+        traffic.into_iter().map(|thread| thread.join().expect("all bytes, both ways")).collect::<Vec<u32>>()
+    });
+    assert!(rounds.iter().all(|rounds| *rounds > 1), "{rounds:?}");
+    let ended = braid.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let account = ended.account();
+    assert_balanced(&account);
+    let translated = |reason: &str| !account.packets.dropped.contains_key(&format!("nat.{reason}"));
+    assert!(translated("no_mapping") && translated("not_opening"), "{:?}", account.packets.dropped);
+}
+
+/// Tells the traffic that the changes are over, also when one failed.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }

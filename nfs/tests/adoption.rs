@@ -92,3 +92,41 @@ fn packets_that_wait_go_along_with_a_change_of_configuration() {
     drop(new);
     assert_eq!(pools.in_use(), 0, "no buffer is lost");
 }
+
+#[test]
+fn fragments_that_wait_for_their_first_are_bounded_and_go_along() {
+    let eal = Eal::init(&EalOptions { memory_mb: 64, ..EalOptions::default() }).expect("DPDK");
+    let pools = StandPools::new(&eal, 512).expect("packet memory");
+    let nat = |pool: &str| {
+        let pool = format!("[\"203.0.113.1\"{pool}]");
+        prepared("nat", &format!("{{ inside = [\"10.0.0.0/8\"], pool = {pool}, capacity = 64 }}"))
+    };
+    let before = nat("");
+    let reason = "fragment_without_first";
+    let mut old = Stand::new(&pools, before.as_ref(), WORKER);
+    let pieces = |id: u32| {
+        let datagram = Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+            .ipv4([10, 0, 0, 1], [192, 0, 2, 1])
+            .udp(4000, 53)
+            .payload_len(2800);
+        wire::builder::fragments(&datagram.build(), 1500, id)
+    };
+    for id in 0..300 {
+        give(&mut old, &pieces(id)[1..]);
+    }
+    assert_eq!(dropped(&old, before.drops(), reason), 44, "the oldest give way to the newest 256");
+
+    let after = nat(", \"203.0.113.2\"");
+    let mut new = Stand::new(&pools, after.as_ref(), WORKER);
+    assert!(new.adopt(old, START).emitted.is_empty());
+    let first = &pieces(299)[0];
+    let input = Input { bytes: first, ingress: 0 };
+    let round = new.run(&[input], Packing::Contiguous, START).expect("room");
+    assert_eq!(round.emitted.len(), 1, "the one that it belongs to follows it");
+    assert!(!round.emitted[0].created);
+    assert_eq!(round.emitted[0].bytes[26..29], [203, 0, 113], "translated");
+    new.tick(START + Duration::from_secs(3));
+    assert_eq!(dropped(&new, after.drops(), reason), 255, "the others have waited for too long");
+    drop(new);
+    assert_eq!(pools.in_use(), 0);
+}

@@ -29,12 +29,21 @@ pub struct Cx<'a> {
 
 /// What an NF leaves for the engine to carry on. All memory is taken at creation.
 pub(crate) struct Outbox {
-    /// Packets to leave by a gate.
-    pub emitted: Vec<(u8, Packet)>,
+    /// Packets, and where they go on.
+    pub emitted: Vec<(Way, Packet)>,
     /// Changes of replicated state.
     pub updates: Vec<Update>,
     /// Events for subscribers of the control socket.
     pub events: Vec<Event>,
+}
+
+/// Where a packet goes on that an NF gives out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// Out by that gate.
+    Gate(u8),
+    /// To the same NF once more.
+    Again,
 }
 
 impl Outbox {
@@ -94,18 +103,32 @@ impl Cx<'_> {
     /// Only so many packets can wait to leave (a burst for each of 256 gates); one more ends as
     /// [`Reason::EMIT_OVERFLOW`].
     pub fn emit(&mut self, gate: u8, packet: Packet) {
+        self.send(Way::Gate(gate), packet);
+    }
+
+    /// Gives a held packet to the same NF once more, behind the packets of the burst, on the worker that owns it now:
+    /// after a change of the packet by which it belongs to another worker, or because what it waited for has come.
+    /// A later fragment whose first is not known stays on this worker.
+    ///
+    /// There is room as for [`Cx::emit`]. An NF that never stops giving the same packet keeps its worker from all
+    /// others.
+    pub fn again(&mut self, packet: Packet) {
+        self.send(Way::Again, packet);
+    }
+
+    fn send(&mut self, way: Way, packet: Packet) {
         match packet.origin {
             Origin::Held => self.stats.released.add(1),
             Origin::Created => self.stats.created.add(1),
         }
         if self.outbox.emitted.len() < OUTBOX {
-            self.outbox.emitted.push((gate, packet));
+            self.outbox.emitted.push((way, packet));
         } else {
             self.stats.drop(Reason::EMIT_OVERFLOW, 1);
         }
     }
 
-    /// How many more packets [`Cx::emit`] can carry now.
+    /// How many more packets [`Cx::emit`] and [`Cx::again`] can carry now.
     pub fn emit_room(&self) -> usize {
         OUTBOX - self.outbox.emitted.len()
     }

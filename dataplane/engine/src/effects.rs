@@ -69,6 +69,8 @@ pub enum Affinity {
     Fragment,
     /// All packets of one security association (its SPI).
     SecurityAssociation,
+    /// As the NF's own rule says, [`crate::Kind::ownership`]; without one as [`Affinity::One`].
+    Owned,
     /// Every packet: one worker does all the work.
     One,
 }

@@ -3,12 +3,13 @@
 use crate::effects::Affinity;
 use crate::plan::{OnPanic, Plan};
 use crate::registry::Prepared;
+use crate::steer::Rule;
 use std::ops::Range;
 use std::sync::Arc;
 use tables::expression::Expression;
 
 /// Number of hash buckets that flows are spread over; each bucket belongs to one worker.
-pub(crate) const BUCKETS: usize = 512;
+pub const BUCKETS: usize = 512;
 
 /// Shared by all workers, unchanged for as long as a generation lasts.
 pub(crate) struct Layout {
@@ -40,7 +41,7 @@ pub(crate) struct Node {
     pub on_panic: OnPanic,
     /// The first chain that uses it: where packets go that it makes on its own.
     pub home: usize,
-    pub affinity: Affinity,
+    pub rule: Rule,
 }
 
 /// One chain.
@@ -55,6 +56,13 @@ pub(crate) struct Chain {
     pub to: Vec<usize>,
 }
 
+impl Chain {
+    /// The stage of an NF's position.
+    pub(crate) fn stage_of(&self, position: usize) -> usize {
+        self.stages.iter().position(|stage| stage.positions.contains(&position)).unwrap_or(0)
+    }
+}
+
 /// How a chain's packets are told from others, at the least cost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Select {
@@ -67,10 +75,10 @@ pub(crate) enum Select {
 }
 
 /// A run of NFs that need no hand-off between them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Stage {
     /// Which packets must meet the same worker.
-    pub affinity: Affinity,
+    pub rule: Rule,
     /// The NFs, as positions in the chain's path.
     pub positions: Range<usize>,
 }
@@ -105,6 +113,7 @@ impl Layout {
                 |chain| chain.id,
             )
         };
+        let rules: Vec<Rule> = plan.nfs.iter().map(|nf| Rule::of(nf.prepared.as_ref())).collect();
         let chains: Vec<Chain> = plan
             .chains
             .iter()
@@ -114,7 +123,7 @@ impl Layout {
                 select: select(&chain.matcher),
                 matcher: chain.matcher.clone(),
                 path: chain.path.clone(),
-                stages: stages(chain.path.iter().map(|&nf| plan.nfs[nf].prepared.effects().affinity)),
+                stages: stages(chain.path.iter().map(|&nf| rules[nf].clone())),
                 to: chain.to.iter().map(|&port| usize::from(port)).collect(),
             })
             .collect();
@@ -131,7 +140,7 @@ impl Layout {
                 prepared: nf.prepared.clone(),
                 on_panic: nf.on_panic,
                 home: chains.iter().position(|chain| chain.path.contains(&index)).unwrap_or(0),
-                affinity: nf.prepared.effects().affinity,
+                rule: rules[index].clone(),
             })
             .collect();
         Layout {
@@ -190,22 +199,20 @@ fn select(matcher: &Expression) -> Select {
 
 /// Cuts a path where the affinity changes. An NF that takes any packet stays with the NFs before it, or at the
 /// head of the chain with those after it.
-fn stages(affinities: impl Iterator<Item = Affinity>) -> Vec<Stage> {
+fn stages(rules: impl Iterator<Item = Rule>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
-    for (position, affinity) in affinities.enumerate() {
+    for (position, rule) in rules.enumerate() {
         match stages.last_mut() {
-            Some(stage) if affinity == Affinity::Any || affinity == stage.affinity => {
-                stage.positions.end += 1
-            }
-            Some(stage) if stage.affinity == Affinity::Any => {
-                stage.affinity = affinity;
+            Some(stage) if rule.is_any() || rule == stage.rule => stage.positions.end += 1,
+            Some(stage) if stage.rule.is_any() => {
+                stage.rule = rule;
                 stage.positions.end += 1;
             }
-            _ => stages.push(Stage { affinity, positions: position..position + 1 }),
+            _ => stages.push(Stage { rule, positions: position..position + 1 }),
         }
     }
     if stages.is_empty() {
-        stages.push(Stage { affinity: Affinity::Any, positions: 0..0 });
+        stages.push(Stage { rule: Affinity::Any.into(), positions: 0..0 });
     }
     stages
 }

@@ -61,6 +61,15 @@ pub type Part = Box<dyn Any + Send>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Update(pub [u8; 32]);
 
+/// Who owns what arrives, where no hash of header fields tells: steering asks this rule in place of one.
+///
+/// It follows from the configuration alone, so that all workers agree and state moves by it when their number changes.
+pub trait Ownership: Send + Sync {
+    /// The same number for all packets that must meet the same worker: [`crate::BUCKETS`] of them are told apart, by the
+    /// remainder. `flow` is the packet's own key; of an ICMP error, that of the flow that it is about.
+    fn owner(&self, flow: &FlowKey) -> u32;
+}
+
 /// A kind of NF: what is true of all its instances. One line in the registry makes it known.
 pub trait Kind: Nf + Sized {
     /// As it is written in `kind = "…"`.
@@ -93,6 +102,11 @@ pub trait Kind: Nf + Sized {
 
     /// What it does to packets, under this configuration.
     fn effects(plan: &Self::Plan) -> Effects;
+
+    /// The rule by which packets find the worker that owns them, for [`crate::Affinity::Owned`].
+    fn ownership(_plan: &Arc<Self::Plan>) -> Option<Arc<dyn Ownership>> {
+        None
+    }
 
     /// An instance for one worker.
     fn instance(plan: &Arc<Self::Plan>, worker: &WorkerSite) -> Self;

@@ -25,6 +25,8 @@ pub(crate) struct Note {
 pub(crate) enum Next {
     /// At a stage of its chain.
     Stage(u16),
+    /// At the NF of that position in its chain, which it meets once more.
+    Again(u16),
     /// Out of a port.
     Port(u16),
 }
@@ -36,19 +38,24 @@ impl Default for Next {
 }
 
 const TO_PORT: u64 = 0x8000;
+const AGAIN: u64 = 0x4000;
 
 impl Note {
     #[inline]
     pub(crate) fn read(mbuf: &Mbuf) -> Note {
         let [arrival, order, place] = mbuf.meta();
-        let next = (place & 0x7fff) as u16;
+        let next = (place & 0x3fff) as u16;
         Note {
             arrival: Time::from_nanos(arrival),
             sequence: order >> 16,
             cut: order as u16,
             generation: (place >> 32) as u32,
             chain: (place >> 16) as u16,
-            next: if place & TO_PORT == 0 { Next::Stage(next) } else { Next::Port(next) },
+            next: match place & (TO_PORT | AGAIN) {
+                0 => Next::Stage(next),
+                AGAIN => Next::Again(next),
+                _ => Next::Port(next),
+            },
         }
     }
 
@@ -56,6 +63,7 @@ impl Note {
     pub(crate) fn write(self, mbuf: &mut Mbuf) {
         let next = match self.next {
             Next::Stage(stage) => u64::from(stage),
+            Next::Again(position) => u64::from(position) | AGAIN,
             Next::Port(port) => u64::from(port) | TO_PORT,
         };
         let place = u64::from(self.generation) << 32 | u64::from(self.chain) << 16 | next;

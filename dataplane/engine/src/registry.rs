@@ -1,7 +1,7 @@
 //! The registry: a value that holds every kind of NF that a binary knows.
 
 use crate::effects::Effects;
-use crate::nf::{Command, Gates, Kind, Nf};
+use crate::nf::{Command, Gates, Kind, Nf, Ownership};
 use crate::site::{ConfigError, Site, WorkerSite};
 use crate::state::Record;
 use schemars::Schema;
@@ -111,6 +111,8 @@ pub trait Prepared: Send + Sync {
     fn drops(&self) -> &'static [&'static str];
     /// Names of its counters.
     fn counters(&self) -> &'static [&'static str];
+    /// The rule by which packets find the worker that owns them, if it has one of its own.
+    fn ownership(&self) -> Option<Arc<dyn Ownership>>;
     /// An instance for one worker.
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf>;
     /// Joins what the instances of several workers say of one flow.
@@ -159,6 +161,10 @@ impl<K: Kind> Prepared for TypedPlan<K> {
 
     fn counters(&self) -> &'static [&'static str] {
         K::COUNTERS
+    }
+
+    fn ownership(&self) -> Option<Arc<dyn Ownership>> {
+        K::ownership(&self.plan)
     }
 
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf> {

@@ -216,8 +216,8 @@ fn adopt(
                 unwanted.push((old_nf, instance));
                 continue;
             };
-            let affinity = layout.nfs[nf].affinity;
-            let owner = |key: &FlowKey| steer::owner(layout, affinity, key);
+            let rule = &layout.nfs[nf].rule;
+            let owner = |key: &FlowKey| steer::owner(layout, rule, key);
             // What a worker that goes holds is on the first one's account until it is where it belongs.
             let account = if worker < layout.workers { worker } else { 0 };
             old_stats.hand_held_to(&old_layout, old_nf, &new_stats[account], (layout, nf));

@@ -5,7 +5,7 @@
 //! of each packet. The harness is built on it; a test of an NF may use it directly.
 
 use crate::burst::Burst;
-use crate::cx::{Cx, Event, Outbox};
+use crate::cx::{Cx, Event, Outbox, Way};
 use crate::nf::{CommandError, Nf, Part, Update};
 use crate::packet::Origin;
 use crate::registry::Prepared;
@@ -20,6 +20,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wire::FlowKey;
+
+/// How often in a row an NF may give itself a packet again.
+const AGAIN: usize = 8;
 
 /// Packet memory for stands; any number of stands can share it, one after the other or at once.
 #[derive(Clone)]
@@ -188,7 +191,7 @@ impl Stand {
         let (nf, burst, mut cx) = self.parts(now);
         nf.process(burst, &mut cx);
         let fates = self.settle();
-        let mut round = self.collect();
+        let mut round = self.collect(now);
         round.fates = fates;
         round.shared = others.iter().map(whole).collect();
         Ok(round)
@@ -198,14 +201,14 @@ impl Stand {
     pub fn tick(&mut self, now: Time) -> Round {
         let (nf, _, mut cx) = self.parts(now);
         nf.tick(&mut cx);
-        self.collect()
+        self.collect(now)
     }
 
     /// Lets the NF give back what it holds.
     pub fn drain(&mut self, now: Time) -> Round {
         let (nf, _, mut cx) = self.parts(now);
         nf.drain(&mut cx);
-        self.collect()
+        self.collect(now)
     }
 
     /// Makes the instance take over from that of `old`, with its account of held packets, as a hot swap does.
@@ -214,14 +217,14 @@ impl Stand {
         self.stats.taken.add(held);
         let (nf, _, mut cx) = self.parts(now);
         nf.adopt(old.nf, &mut cx);
-        self.collect()
+        self.collect(now)
     }
 
     /// Gives the NF a change that a peer broadcast.
     pub fn replicate(&mut self, update: &Update, now: Time) -> Round {
         let (nf, _, mut cx) = self.parts(now);
         nf.replicate(update, &mut cx);
-        self.collect()
+        self.collect(now)
     }
 
     /// Makes the NF give up the state of flows that belong to other workers now.
@@ -331,18 +334,46 @@ impl Stand {
         }
     }
 
-    fn collect(&mut self) -> Round {
-        let emitted = self.outbox.emitted.drain(..).map(|(gate, packet)| Emitted {
-            gate,
-            bytes: whole(&packet.mbuf),
-            created: packet.origin == Origin::Created,
-        });
-        Round {
-            emitted: emitted.collect(),
-            events: self.outbox.events.drain(..).collect(),
-            updates: self.outbox.updates.drain(..).collect(),
-            ..Round::default()
+    /// What the NF left for the engine to carry on. Packets that it wants to see again it sees at once.
+    fn collect(&mut self, now: Time) -> Round {
+        let mut round = Round::default();
+        for _ in 0..=AGAIN {
+            round.events.append(&mut self.outbox.events);
+            round.updates.append(&mut self.outbox.updates);
+            let mut again = Vec::new();
+            for (way, packet) in self.outbox.emitted.drain(..) {
+                let created = packet.origin == Origin::Created;
+                match way {
+                    Way::Gate(gate) => {
+                        round.emitted.push(Emitted { gate, bytes: whole(&packet.mbuf), created })
+                    }
+                    Way::Again => again.push((packet.mbuf, created)),
+                }
+            }
+            if again.is_empty() {
+                break;
+            }
+            while !again.is_empty() {
+                let mut created = Vec::with_capacity(BURST);
+                for (mbuf, was_created) in again.drain(..again.len().min(BURST)) {
+                    // An empty burst has room for so many.
+                    let _ = self.burst.push(mbuf);
+                    created.push(was_created);
+                }
+                self.stats.packets.add(self.burst.len() as u64);
+                let (nf, burst, mut cx) = self.parts(now);
+                nf.process(burst, &mut cx);
+                for (fate, created) in self.settle().into_iter().zip(created) {
+                    let (gate, bytes) = match fate {
+                        Fate::Forward(bytes) => (0, bytes),
+                        Fate::Gate(gate, bytes) => (gate, bytes),
+                        Fate::Drop(_) | Fate::Absorb | Fate::Taken | Fate::Contradiction => continue,
+                    };
+                    round.emitted.push(Emitted { gate, bytes, created });
+                }
+            }
         }
+        round
     }
 }
 

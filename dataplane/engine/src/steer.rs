@@ -7,8 +7,12 @@
 use crate::effects::Affinity;
 use crate::fragments::{Fragments, Known};
 use crate::layout::{Hashing, Layout};
+use crate::nf::Ownership;
+use crate::registry::Prepared;
 use crate::time::Time;
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Headers};
 
 /// Where a packet goes for its next stage.
@@ -20,25 +24,83 @@ pub(crate) enum Route {
     Wait(FragmentKey),
 }
 
+/// Which packets must meet the same worker: an affinity, and for [`Affinity::Owned`] the NF's own rule.
+#[derive(Clone)]
+pub(crate) struct Rule {
+    affinity: Affinity,
+    ownership: Option<Arc<dyn Ownership>>,
+}
+
+impl Rule {
+    /// That of an NF.
+    pub(crate) fn of(nf: &dyn Prepared) -> Rule {
+        match nf.effects().affinity {
+            Affinity::Owned => match nf.ownership() {
+                Some(ownership) => Rule { affinity: Affinity::Owned, ownership: Some(ownership) },
+                None => Affinity::One.into(),
+            },
+            affinity => affinity.into(),
+        }
+    }
+
+    /// Whether it says nothing.
+    #[inline]
+    pub(crate) fn is_any(&self) -> bool {
+        self.affinity == Affinity::Any
+    }
+
+    /// The hash of a flow by which this rule spreads.
+    fn hash(&self, layout: &Layout, key: &FlowKey) -> u32 {
+        match (self.affinity, &self.ownership) {
+            (_, Some(ownership)) => ownership.owner(key),
+            (Affinity::Endpoint, _) => endpoint_hash(key, layout.seed),
+            (Affinity::Host, _) => addresses_hash(key, layout.seed),
+            _ => flow_hash(layout, key),
+        }
+    }
+}
+
+impl From<Affinity> for Rule {
+    fn from(affinity: Affinity) -> Rule {
+        Rule { affinity, ownership: None }
+    }
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Rule) -> bool {
+        let same = match (&self.ownership, &other.ownership) {
+            (Some(ours), Some(theirs)) => std::ptr::addr_eq(Arc::as_ptr(ours), Arc::as_ptr(theirs)),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        same && self.affinity == other.affinity
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.affinity)
+    }
+}
+
 /// Decides for one packet. `now` ages what is known of fragments.
 pub(crate) fn route(
     layout: &Layout,
-    affinity: Affinity,
+    rule: &Rule,
     here: usize,
     headers: &Headers,
     frame: &[u8],
     fragments: &mut Fragments,
     now: Time,
 ) -> Route {
-    let hash = match affinity {
+    let hash = match rule.affinity {
         Affinity::Any => return Route::Worker(here),
         Affinity::One => return Route::Worker(0),
-        Affinity::Flow | Affinity::Endpoint if headers.is_fragment() => {
+        Affinity::Flow | Affinity::Endpoint | Affinity::Owned if headers.is_fragment() => {
             let Some(key) = FragmentKey::from_packet(headers, frame) else {
-                return Route::Worker(layout.owner(by_address(layout, headers, frame)));
+                return Route::Worker(layout.owner(by_rule(layout, &Affinity::Host.into(), headers, frame)));
             };
             if headers.is_first_fragment() {
-                let hash = by_key(layout, affinity, headers, frame);
+                let hash = by_rule(layout, rule, headers, frame);
                 fragments.learn(key, hash, now);
                 hash
             } else {
@@ -48,11 +110,12 @@ pub(crate) fn route(
                 }
             }
         }
-        Affinity::Flow | Affinity::Endpoint => by_key(layout, affinity, headers, frame),
-        Affinity::Host => by_address(layout, headers, frame),
+        Affinity::Flow | Affinity::Endpoint | Affinity::Host | Affinity::Owned => {
+            by_rule(layout, rule, headers, frame)
+        }
         Affinity::Fragment => match FragmentKey::from_packet(headers, frame) {
             Some(key) => key.hash_with(layout.seed),
-            None => by_key(layout, Affinity::Flow, headers, frame),
+            None => by_rule(layout, &Affinity::Flow.into(), headers, frame),
         },
         Affinity::SecurityAssociation => by_association(layout, headers, frame),
     };
@@ -67,26 +130,15 @@ fn flow_hash(layout: &Layout, key: &FlowKey) -> u32 {
     }
 }
 
-/// The worker that owns the state of a flow in an NF of that affinity.
-pub(crate) fn owner(layout: &Layout, affinity: Affinity, key: &FlowKey) -> usize {
-    match affinity {
-        Affinity::One => 0,
-        Affinity::Host => layout.owner(addresses_hash(key, layout.seed)),
-        Affinity::Endpoint => layout.owner(endpoint_hash(key, layout.seed)),
-        _ => layout.owner(flow_hash(layout, key)),
-    }
+/// The worker that owns the state of a flow in an NF of that rule.
+pub(crate) fn owner(layout: &Layout, rule: &Rule, key: &FlowKey) -> usize {
+    if rule.affinity == Affinity::One { 0 } else { layout.owner(rule.hash(layout, key)) }
 }
 
-/// The hash of a packet's flow, or of its source endpoint. What has no key (ARP, broken headers) hashes to 0,
-/// so that it stays in order.
-fn by_key(layout: &Layout, affinity: Affinity, headers: &Headers, frame: &[u8]) -> u32 {
-    let Some(key) = FlowKey::of_flow(headers, frame) else { return 0 };
-    if affinity == Affinity::Endpoint { endpoint_hash(&key, layout.seed) } else { flow_hash(layout, &key) }
-}
-
-/// The hash of a packet's two addresses; an ICMP error counts with those that it is about.
-fn by_address(layout: &Layout, headers: &Headers, frame: &[u8]) -> u32 {
-    FlowKey::of_flow(headers, frame).map_or(0, |key| addresses_hash(&key, layout.seed))
+/// The hash of a packet by a rule on flows; an ICMP error counts as what it is about. What has no key (ARP, broken
+/// headers) hashes to 0, so that it stays in order.
+fn by_rule(layout: &Layout, rule: &Rule, headers: &Headers, frame: &[u8]) -> u32 {
+    FlowKey::of_flow(headers, frame).map_or(0, |key| rule.hash(layout, &key))
 }
 
 /// The hash of a flow's source address and port.
@@ -124,7 +176,7 @@ fn by_association(layout: &Layout, headers: &Headers, frame: &[u8]) -> u32 {
     };
     match spi_at.and_then(|at| frame.get(at..at + 4)).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()) {
         Some(spi) => (wire::flow::mix(u32::from_be_bytes(spi).into(), 0, layout.seed) >> 32) as u32,
-        None => by_key(layout, Affinity::Flow, headers, frame),
+        None => by_rule(layout, &Affinity::Flow.into(), headers, frame),
     }
 }
 

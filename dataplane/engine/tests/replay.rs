@@ -157,6 +157,48 @@ fn created_packets_follow_their_originals_and_are_accounted() {
 }
 
 #[test]
+fn packets_that_an_nf_wants_to_see_again_meet_their_owner_in_order() {
+    let input = scratch("hops.pcap");
+    let mut writer = capture::Writer::create(&input, capture::Format::PcapNano).expect("create");
+    for number in 0u16..3000 {
+        let frame = wire::builder::Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+            .ipv4([10, 0, 0, 1], [10, 0, 0, 2])
+            .udp(number, number % 40)
+            .pad_to(60)
+            .build();
+        let nanos = 1_000_000_000 + u64::from(number) * 1000;
+        writer.write(nanos, frame.len() as u32, [&frame[..]]).expect("write");
+    }
+    writer.finish().expect("finish");
+    let eal = rig::eal();
+    for workers in [1, 3] {
+        let output = scratch(&format!("hops-of-{workers}.pcap"));
+        let nfs = vec![nf("hopper", "hopper", "{}")];
+        let engine =
+            Engine::start(&eal, replay_plan(workers, input.clone(), output.clone(), nfs)).expect("start");
+        wait_exhausted(&engine);
+        let snapshot = engine.stop().expect("stop");
+        assert!(snapshot.packets.balanced(), "{:?}", snapshot.packets);
+        assert_eq!((snapshot.packets.sent, snapshot.packets.held), (3000, 0));
+        let out = frames(&output);
+        assert!(out.iter().all(|(_, bytes)| bytes[36] & 0x80 != 0));
+        assert_eq!(snapshot.chains["chain"].nfs["hopper"].packets, 6000);
+
+        let hops = std::mem::take(&mut *rig::HOPS.lock().expect("no hopper panics"));
+        let mut owners = HashMap::new();
+        let mut last = HashMap::new();
+        for (worker, key) in hops {
+            let port = key.destination_port();
+            assert_eq!(*owners.entry(port).or_insert(worker), worker, "{key}");
+            let before = last.insert(port, key.source_port());
+            assert!(before.is_none_or(|before| before < key.source_port()), "{key} behind {before:?}");
+        }
+        let moved = (0..40).filter(|port| owners[port] != owners[&(port + rig::HOP)]).count();
+        assert_eq!(moved > 0, workers > 1, "{moved} of 40 flows changed their worker");
+    }
+}
+
+#[test]
 fn what_no_chain_takes_is_counted_at_the_port() {
     let (input, output) = (example("mixed.pcap"), scratch("arp.pcap"));
     let mut plan = replay_plan(1, input, output.clone(), vec![]);

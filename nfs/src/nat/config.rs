@@ -1,5 +1,6 @@
 //! What a user says of a translator, and what is made of it.
 
+use super::blocks::Blocks;
 use super::tuple::Endpoint;
 use crate::Span;
 use engine::{ConfigError, Site};
@@ -37,7 +38,7 @@ pub struct Config {
     /// What becomes of IPv4 packets that are neither from an inside address to elsewhere nor to an outside address.
     #[serde(default)]
     pub untranslated: Untranslated,
-    /// How many sessions (connections) there can be at a time.
+    /// How many sessions (connections) there can be at a time, on each worker.
     #[serde(default = "capacity")]
     pub capacity: usize,
     /// How long a session may be silent.
@@ -128,7 +129,12 @@ pub struct Plan {
     pub(super) places: HashMap<u32, usize>,
     /// All outside addresses: packets to them are for the translator.
     outside: HashSet<u32>,
-    pub(super) ports: (u16, u16),
+    /// The ports of its addresses that are given out.
+    pub(super) blocks: Blocks,
+    /// There is more than one worker.
+    pub(super) several: bool,
+    /// The same for all workers, so that each would choose the same outside endpoint.
+    pub(super) seed: u64,
     /// One-to-one addresses, by the outside one and by the inside one.
     pub(super) one_to_one: (HashMap<u32, u32>, HashMap<u32, u32>),
     /// Forwarded ports, by the outside and by the inside endpoint.
@@ -141,7 +147,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(config: &Config, _site: &Site) -> Result<Plan, ConfigError> {
+    pub(super) fn new(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
         if config.capacity == 0 || config.capacity > MOST_SESSIONS {
             let message = format!("a capacity of {} sessions is not possible", config.capacity);
             return Err(
@@ -154,13 +160,16 @@ impl Plan {
                 ConfigError::at("timeouts", "sessions that end at once are none").help("write \"5m\"")
             );
         }
+        let (first, last) = ports(&config.ports)?;
         let mut plan = Plan {
             config: config.clone(),
             inside: inside(&config.inside)?,
             pool: Vec::new(),
             places: HashMap::new(),
             outside: HashSet::new(),
-            ports: ports(&config.ports)?,
+            blocks: Blocks::new(first, last),
+            several: site.workers > 1,
+            seed: site.seed,
             one_to_one: Default::default(),
             forward: Default::default(),
             established: tcp_established.as_nanos(),
@@ -202,6 +211,7 @@ impl Plan {
         for (outside, inside) in written {
             let (outside, inside) = (address(outside).map_err(wrong)?, address(inside).map_err(wrong)?);
             self.outside("one_to_one", outside)?;
+            self.inside("one_to_one", inside)?;
             if self.places.contains_key(&outside) {
                 let message = format!("{} is in the pool, too", Ipv4Addr::from(outside));
                 return Err(wrong(message).help("an address is shared, or stands for one host"));
@@ -230,6 +240,7 @@ impl Plan {
             let outside = endpoint(protocol, from).map_err(wrong)?;
             let inside = endpoint(protocol, to).map_err(wrong)?;
             self.outside("forward", outside.address)?;
+            self.inside("forward", inside.address)?;
             if self.one_to_one.0.contains_key(&outside.address) {
                 let message = format!("{} is a one-to-one address", Ipv4Addr::from(outside.address));
                 return Err(wrong(message).help("it leads to one host, with all its ports"));
@@ -256,6 +267,15 @@ impl Plan {
         }
         self.outside.insert(address);
         Ok(())
+    }
+
+    /// A host that an outside address or port leads to is inside: else what it sends would not be translated.
+    fn inside(&self, key: &str, address: u32) -> Result<(), ConfigError> {
+        if self.is_inside(address) {
+            return Ok(());
+        }
+        let message = format!("{} is no inside address", Ipv4Addr::from(address));
+        Err(ConfigError::at(key, message).help("add it to 'inside'"))
     }
 
     pub(super) fn is_inside(&self, address: u32) -> bool {

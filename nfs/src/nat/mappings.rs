@@ -34,7 +34,7 @@ pub(super) struct Mappings {
 impl Mappings {
     pub(super) fn new(plan: &Plan, seed: u64) -> Mappings {
         let capacity = plan.config.capacity;
-        let mut ports = Ports::new(plan.pool.len(), plan.ports.0, plan.ports.1);
+        let mut ports = Ports::new(plan.pool.len());
         for outside in plan.forward.0.keys() {
             if let Some(&place) = plan.places.get(&outside.address) {
                 ports.take(place, *outside);
@@ -65,25 +65,27 @@ impl Mappings {
         self.by_outside.get(&outside, outside.hash_with(self.seed)).copied()
     }
 
-    /// Finds a free outside endpoint for an inside one. The choice depends on nothing but what is free, the inside
-    /// endpoint and the seed, so a host that comes back soon gets what it had.
+    /// Finds a free outside endpoint for an inside one, with a port of its block. The choice depends on nothing but what
+    /// is free in that, the inside endpoint and the seed, so a host that comes back soon gets what it had, whichever
+    /// worker is asked.
     pub(super) fn choose(&self, plan: &Plan, inside: Endpoint) -> Option<Endpoint> {
         let addresses = plan.pool.len();
         // RFC 4787 REQ-2: all of a host's sessions get the same address.
-        let host = narrow(wire::flow::mix(inside.address.into(), 0, self.seed)) as usize;
+        let host = narrow(wire::flow::mix(inside.address.into(), 0, plan.seed)) as usize;
         let tries = match plan.config.pooling {
             Pooling::Paired => addresses.min(1),
             Pooling::Arbitrary => addresses,
         };
-        let (first, last) = plan.ports;
+        let block = plan.blocks.ports(plan.blocks.of(inside));
+        let (first, last) = block;
         let span = u32::from(last - first) + 1;
-        let offset = inside.hash_with(!self.seed) % span;
+        let offset = inside.hash_with(!plan.seed) % span;
         // Even if the inside port is even, odd if it is odd (RFC 4787 REQ-4).
         let start = first + u16::try_from(offset).unwrap_or(0);
         let start = if (start ^ inside.port) & 1 == 0 { start } else { start ^ 1 };
         (0..tries).find_map(|turn| {
             let place = (host % addresses + turn) % addresses;
-            let port = self.ports.find(place, inside.protocol, start)?;
+            let port = self.ports.find(place, inside.protocol, start, block)?;
             Some(Endpoint { address: plan.pool[place], port, ..inside })
         })
     }

@@ -1,6 +1,7 @@
 //! Network address translation for IPv4 (NAT44): many inside hosts behind a pool of outside addresses, one-to-one
 //! addresses, forwarded ports.
 
+mod blocks;
 mod commands;
 mod config;
 mod errors;
@@ -15,6 +16,7 @@ mod tcp;
 mod tests;
 mod translator;
 mod tuple;
+mod waiting;
 
 pub use config::{Config, Filtering, Plan, Pooling, Timeouts, Untranslated};
 
@@ -24,9 +26,10 @@ pub(crate) use ports::Ports;
 pub(crate) use tuple::{Endpoint, narrow};
 
 use engine::{
-    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Site, State,
-    StateKind, Time, WorkerSite,
+    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Ownership, Part, Site,
+    State, StateKind, Time, WorkerSite,
 };
+use fragments::First;
 use reasons::*;
 use serde_json::Value;
 use sessions::Outline;
@@ -37,8 +40,9 @@ use std::time::Duration;
 use tables::flow_table::Hint;
 use translator::{Fate, Translator, Turnover};
 use tuple::Words;
+use waiting::Waiting;
 use wire::protocol::ether_type;
-use wire::{Field, Fields, FlowKey, UsualIpv4};
+use wire::{Field, Fields, FlowKey, FragmentKey, UsualIpv4};
 
 /// Timers handled per tick.
 const PER_TICK: usize = 256;
@@ -49,6 +53,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Nat {
     worker: WorkerSite,
     translator: Translator,
+    waiting: Waiting,
     /// What of the turnover the counters tell already.
     published: Turnover,
     /// When exhaustion of ports and of sessions was told of last.
@@ -56,6 +61,12 @@ pub struct Nat {
     /// The packets of the burst in hand.
     keys: [Words; BURST],
     hashes: [u32; BURST],
+}
+
+/// Sessions on their way to another worker, and the datagrams in fragments that may be of them.
+struct Moving {
+    sessions: Vec<Outline>,
+    datagrams: Vec<(FragmentKey, First)>,
 }
 
 impl Nat {
@@ -120,18 +131,48 @@ impl Nat {
         if let Some(malformed) = headers.malformed() {
             return burst.drop(i, of_malformed(malformed));
         }
-        let fate = self.translator.judge(&headers, burst.bytes(i), cx.now());
-        match fate {
-            Fate::Pass => return cx.count(PASSED, 1),
-            Fate::Drop(reason) => return burst.drop(i, reason),
-            Fate::Error { .. } if !errors::is_sound(&headers, burst.segments(i), burst.bytes(i)) => {
-                return burst.drop(i, ICMP_BAD_CHECKSUM);
+        let datagram = FragmentKey::from_packet(&headers, burst.bytes(i));
+        // What is half translated afterwards needs the other half; no packet needs more.
+        for _ in 0..2 {
+            let fate = self.translator.judge(&headers, burst.bytes(i), cx.now());
+            match fate {
+                Fate::Pass => return cx.count(PASSED, 1),
+                Fate::Drop(FRAGMENT_WITHOUT_FIRST) => return self.hold(burst, i, datagram, cx),
+                Fate::Drop(reason) => return burst.drop(i, reason),
+                Fate::Error { .. } if !errors::is_sound(&headers, burst.segments(i), burst.bytes(i)) => {
+                    return burst.drop(i, ICMP_BAD_CHECKSUM);
+                }
+                Fate::Error { .. } => cx.count(ICMP_ERRORS, 1),
+                Fate::Whole(_) | Fate::Addresses(_) => {}
             }
-            Fate::Error { .. } => cx.count(ICMP_ERRORS, 1),
-            Fate::Whole(_) | Fate::Addresses(_) => {}
-        }
-        if let Some(bytes) = burst.bytes_mut(i) {
+            let Some(bytes) = burst.bytes_mut(i) else { return };
             fate.apply(&headers, bytes);
+            if !self.translator.is_half(&fate) {
+                break;
+            }
+            if self.worker.count > 1 {
+                // Who has the other half may be another worker.
+                if let Some(packet) = burst.take(i) {
+                    cx.again(packet);
+                }
+                break;
+            }
+        }
+        if headers.is_first_fragment()
+            && let Some(datagram) = datagram
+        {
+            while let Some(packet) = self.waiting.next_of(datagram) {
+                cx.again(packet);
+            }
+        }
+    }
+
+    /// A later fragment whose first has not come waits for it.
+    fn hold(&mut self, burst: &mut Burst, i: usize, datagram: Option<FragmentKey>, cx: &mut Cx<'_>) {
+        let Some(datagram) = datagram else { return burst.drop(i, FRAGMENT_WITHOUT_FIRST) };
+        let Some(packet) = burst.take(i) else { return };
+        if let Some(oldest) = self.waiting.hold(datagram, packet, cx.now()) {
+            cx.discard(oldest, FRAGMENT_WITHOUT_FIRST);
         }
     }
 
@@ -180,7 +221,16 @@ impl Nf for Nat {
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
         self.translator.expire(cx.now(), PER_TICK);
+        while let Some(packet) = self.waiting.next_expired(cx.now()) {
+            cx.discard(packet, FRAGMENT_WITHOUT_FIRST);
+        }
         self.publish(cx);
+    }
+
+    fn drain(&mut self, cx: &mut Cx<'_>) {
+        while let Some(packet) = self.waiting.give_up() {
+            cx.discard(packet, FRAGMENT_WITHOUT_FIRST);
+        }
     }
 
     fn state(&mut self) -> Option<&mut dyn State> {
@@ -189,6 +239,7 @@ impl Nf for Nat {
 
     fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
         let Ok(old) = (old as Box<dyn Any>).downcast::<Nat>() else { return };
+        self.waiting = old.waiting;
         if self.worker.seed == old.worker.seed && self.translator.plan.config == old.translator.plan.config {
             let plan = Arc::clone(&self.translator.plan);
             (self.translator, self.published) = (old.translator, old.published);
@@ -209,21 +260,29 @@ impl Nf for Nat {
         for index in 0..self.translator.plan.config.capacity as u32 {
             let Some(outline) = self.translator.sessions.outline(index) else { continue };
             let worker = owner(&FlowKey::V4(outline.key.into()));
-            if worker != self.worker.index {
+            if !self.translator.plan.is_steerable(&outline) {
+                // No worker would have both of its directions.
+                self.translator.end(index);
+            } else if worker != self.worker.index {
                 self.translator.end(index);
                 parts.entry(worker).or_default().push(outline);
             }
         }
-        parts.into_iter().map(|(worker, sessions)| (worker, Box::new(sessions) as Part)).collect()
+        let datagrams = self.translator.fragments.all();
+        let moving = |sessions| Moving { sessions, datagrams: datagrams.clone() };
+        parts.into_iter().map(|(worker, sessions)| (worker, Box::new(moving(sessions)) as Part)).collect()
     }
 
     fn join(&mut self, part: Part) {
-        if let Ok(mut sessions) = part.downcast::<Vec<Outline>>() {
-            sessions.sort_by_key(|outline| outline.since);
-            for outline in *sessions {
-                // An endpoint that was given out here meanwhile cannot be had twice.
-                let _ = self.translator.take_in(&outline);
-            }
+        let Ok(part) = part.downcast::<Moving>() else { return };
+        let Moving { mut sessions, datagrams } = *part;
+        sessions.sort_by_key(|outline| outline.since);
+        for outline in sessions {
+            // It has no place only where there are more sessions than one worker can have.
+            let _ = self.translator.take_in(&outline);
+        }
+        for (datagram, first) in datagrams {
+            self.translator.fragments.learn(datagram, first);
         }
     }
 
@@ -254,16 +313,21 @@ impl Kind for Nat {
             writes: WRITES,
             may_drop: true,
             state: StateKind::Learns,
-            // The two directions of a session have no end in common that steering could go by.
-            affinity: Affinity::One,
+            holds: true,
+            affinity: Affinity::Owned,
             ..Effects::NONE
         }
+    }
+
+    fn ownership(plan: &Arc<Plan>) -> Option<Arc<dyn Ownership>> {
+        Some(Arc::clone(plan) as Arc<dyn Ownership>)
     }
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
         Nat {
             worker: *worker,
             translator: Translator::new(plan, worker.seed),
+            waiting: Waiting::new(),
             published: Turnover::default(),
             told: [Time::ZERO; 2],
             keys: [Words::default(); BURST],

@@ -15,9 +15,7 @@ const EVEN: u64 = 0x5555_5555_5555_5555;
 
 /// The ports of all pool addresses. All memory is taken when it is made: 24 KiB for each address.
 pub(crate) struct Ports {
-    first: u16,
-    last: u16,
-    /// By address and protocol; a bit that is set is a port in use, or one that is not to be given out.
+    /// By address and protocol; a bit that is set is a port in use.
     used: Box<[u64]>,
     counts: Box<[u32]>,
 }
@@ -39,30 +37,39 @@ fn within(word: usize, first: u16, last: u16) -> u64 {
 }
 
 impl Ports {
-    /// For so many addresses, giving out ports from `first` to `last`.
-    pub(crate) fn new(addresses: usize, first: u16, last: u16) -> Ports {
+    /// For so many addresses.
+    pub(crate) fn new(addresses: usize) -> Ports {
         let rows = addresses * PROTOCOLS.len();
-        Ports { first, last, used: vec![0; rows * WORDS].into(), counts: vec![0; rows].into() }
+        Ports { used: vec![0; rows * WORDS].into(), counts: vec![0; rows].into() }
     }
 
-    /// A free port of a protocol at the address of that number, the first from `start` on, round the range. It is even
-    /// or odd as `start` is, unless no such port is left (RFC 4787 REQ-4).
-    pub(crate) fn find(&self, address: usize, protocol: u8, start: u16) -> Option<u16> {
+    /// A free port of a protocol at the address of that number, from `first` to `last`: the next from `start` on, round
+    /// that range. It is even or odd as `start` is, unless no such port is left (RFC 4787 REQ-4).
+    pub(crate) fn find(
+        &self,
+        address: usize,
+        protocol: u8,
+        start: u16,
+        (first, last): (u16, u16),
+    ) -> Option<u16> {
         let row = row(address, protocol)?;
         let used = self.used.get(row * WORDS..(row + 1) * WORDS)?;
         let parity = if start.is_multiple_of(2) { EVEN } else { !EVEN };
-        let begin = usize::from(start) / WORD;
+        let (low, high) = (usize::from(first) / WORD, usize::from(last) / WORD);
+        let words = high + 1 - low;
+        let start = if (first..=last).contains(&start) { start } else { first };
+        let begin = usize::from(start) / WORD - low;
         let before = (1u64 << (usize::from(start) % WORD)) - 1;
         for wanted in [parity, u64::MAX] {
-            for step in 0..=WORDS {
-                let word = (begin + step) % WORDS;
+            for step in 0..=words {
+                let word = low + (begin + step) % words;
                 // The first word is looked at twice: from the start on, and at the end up to it.
                 let mask = match step {
                     0 => !before,
-                    WORDS => before,
+                    step if step == words => before,
                     _ => u64::MAX,
                 };
-                let free = !used[word] & within(word, self.first, self.last) & wanted & mask;
+                let free = !used[word] & within(word, first, last) & wanted & mask;
                 if free != 0 {
                     return u16::try_from(word * WORD + free.trailing_zeros() as usize).ok();
                 }

@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub since: Time,
     pub state: tcp::State,
     protocol: u8,
+    /// Forth and back: whether packets come out with an address of ours, to be translated once more.
+    half: [bool; 2],
     /// Neighbours in the list of sessions without an answer.
     older: u32,
     newer: u32,
@@ -208,6 +210,7 @@ impl Sessions {
             since: outline.since,
             state: outline.state,
             protocol: key.protocol(),
+            half: [plan.is_outside(result.dst), plan.is_outside(key.src)],
             older: NONE,
             newer: NONE,
         };
@@ -367,9 +370,10 @@ impl Session {
 
     /// Whether packets forth and back may go the short way.
     fn settled(&self) -> [bool; 2] {
-        match self.protocol {
+        let [forth, back] = match self.protocol {
             ip::TCP => [self.state.is_settled(); 2],
             _ => [true, self.state.has_answer()],
-        }
+        };
+        [forth && !self.half[0], back && !self.half[1]]
     }
 }

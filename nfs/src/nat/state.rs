@@ -2,6 +2,7 @@
 //! their sessions.
 
 use super::Nat;
+use super::config::Plan;
 use super::fragments::First;
 use super::sessions::Outline;
 use super::tcp;
@@ -173,26 +174,34 @@ fn differs(a: Endpoint, b: Endpoint) -> bool {
     a.address != b.address || a.protocol != ip::ICMP && a.port != b.port
 }
 
+/// A session that can be taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fit {
+    /// It is here already.
+    Known,
+    New,
+}
+
+/// Inside and outside endpoint of the dynamic mappings of a session.
+fn mapped_ends(outline: &Outline) -> [Option<(Endpoint, Endpoint)>; 2] {
+    [
+        outline.source.map(|inside| (inside, outline.result.source())),
+        outline.destination.map(|inside| (inside, outline.key.destination())),
+    ]
+}
+
 impl Translator {
     /// Takes in a session from elsewhere, with its mappings; one that is here already stays as it is.
     ///
     /// # Errors
     /// Why it cannot be: its addresses are not of this configuration, or something else has them.
     pub(super) fn take_in(&mut self, outline: &Outline) -> Result<(), String> {
-        if let Some((_, entry)) = self.sessions.find(&outline.key) {
-            let known = self.sessions.outline(entry.link.session());
-            if known.is_some_and(|known| known.key == outline.key && known.result == outline.result) {
-                return Ok(());
-            }
-            return Err("another session has the same packets".to_owned());
+        if self.fits(outline)? == Fit::Known {
+            return Ok(());
         }
-        self.check(outline)?;
         let plan = Arc::clone(&self.plan);
         let mut made: [Option<Endpoint>; 2] = [None; 2];
-        let ends = [
-            outline.source.map(|inside| (inside, outline.result.source())),
-            outline.destination.map(|inside| (inside, outline.key.destination())),
-        ];
+        let ends = mapped_ends(outline);
         for (made, (inside, outside)) in made.iter_mut().zip(ends.into_iter().flatten()) {
             if self.mappings.get(inside).is_some_and(|mapping| mapping.outside == outside) {
                 continue;
@@ -210,6 +219,27 @@ impl Translator {
         }
         for inside in made.into_iter().flatten() {
             self.mappings.release(&plan, inside);
+        }
+        Err("another session has one of its endpoints".to_owned())
+    }
+
+    /// Whether a session can be taken in.
+    fn fits(&self, outline: &Outline) -> Result<Fit, String> {
+        if let Some((_, entry)) = self.sessions.find(&outline.key) {
+            let known = self.sessions.outline(entry.link.session());
+            if known.is_some_and(|known| known.key == outline.key && known.result == outline.result) {
+                return Ok(Fit::Known);
+            }
+            return Err("another session has the same packets".to_owned());
+        }
+        self.check(outline)?;
+        let is_free = |(inside, outside)| match self.mappings.get(inside) {
+            Some(mapping) => mapping.outside == outside,
+            None => self.mappings.inside_of(outside).is_none(),
+        };
+        let has_place = self.sessions.has_place_for(&outline.key, &outline.result);
+        if has_place && mapped_ends(outline).into_iter().flatten().all(is_free) {
+            return Ok(Fit::New);
         }
         Err("another session has one of its endpoints".to_owned())
     }
@@ -235,12 +265,32 @@ impl Translator {
                     || stands_for(key.destination(), result.destination())
             }
         };
-        if source && destination {
+        // With one worker it does not matter whose port it is.
+        if source && destination && (!plan.several || plan.is_steerable(outline)) {
             return Ok(());
         }
         let (key, result) = (FlowKey4::from(key), FlowKey4::from(result));
         let show = |key: FlowKey4| wire::FlowKey::V4(key).to_string();
         Err(format!("this configuration does not make {} of {}", show(result), show(key)))
+    }
+}
+
+impl Plan {
+    /// A session between inside hosts that was translated at both ends at once is two, one for each end.
+    fn parts(&self, whole: Outline) -> impl Iterator<Item = Outline> {
+        let Outline { key, result, .. } = whole;
+        let is_whole = self.is_outside(key.dst) && differs(key.source(), result.source());
+        let between = key.with_source(result.source());
+        let halves = [
+            Outline { result: between, destination: None, ..whole },
+            Outline { key: between, source: None, ..whole },
+        ];
+        let parts = if is_whole && differs(between.destination(), result.destination()) {
+            halves.map(Some)
+        } else {
+            [Some(whole), None]
+        };
+        parts.into_iter().flatten()
     }
 }
 
@@ -256,6 +306,31 @@ pub(super) fn is_wanted(selector: &Selector, outline: &Outline) -> bool {
         && selector.port.is_none_or(|port| [key.sport, key.dport, result.sport, result.dport].contains(&port))
         && selector.protocol.is_none_or(|protocol| protocol == key.protocol())
         && selector.wants_time(last[0].max(last[1]))
+}
+
+type Known = (Vec<Outline>, Vec<(FragmentKey, First)>);
+
+impl Nat {
+    /// What some records say, the oldest session first. There is room for all of it.
+    fn read(&self, records: &[Record]) -> Result<Known, StateError> {
+        let translator = &self.translator;
+        let (mut sessions, mut fragments) = (Vec::new(), Vec::new());
+        for record in records {
+            match parse(record)? {
+                Parsed::Session(outline) => sessions.extend(translator.plan.parts(outline)),
+                Parsed::Fragment(datagram, first) => fragments.push((datagram, first)),
+            }
+        }
+        // Those without an answer give way in the order in which they began.
+        sessions.sort_by_key(|outline| outline.since);
+        let is_new = |outline: &&Outline| translator.sessions.find(&outline.key).is_none();
+        let new = sessions.iter().filter(is_new).count();
+        let (needed, capacity) = (translator.sessions.len() + new, translator.plan.config.capacity);
+        if needed > capacity {
+            return Err(StateError::Full { needed, capacity });
+        }
+        Ok((sessions, fragments))
+    }
 }
 
 impl State for Nat {
@@ -296,23 +371,9 @@ impl State for Nat {
     }
 
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let (mut sessions, mut fragments) = (Vec::new(), Vec::new());
-        for record in records {
-            match parse(record)? {
-                Parsed::Session(outline) => sessions.push(outline),
-                Parsed::Fragment(datagram, first) => fragments.push((datagram, first)),
-            }
-        }
-        // Those without an answer give way in the order in which they began.
-        sessions.sort_by_key(|outline| outline.since);
+        let (sessions, fragments) = self.read(records)?;
         let translator = &mut self.translator;
-        let new: Vec<&Outline> =
-            sessions.iter().filter(|outline| translator.sessions.find(&outline.key).is_none()).collect();
-        let (needed, capacity) = (translator.sessions.len() + new.len(), translator.plan.config.capacity);
-        if needed > capacity {
-            return Err(StateError::Full { needed, capacity });
-        }
-        let mut made = Vec::with_capacity(new.len());
+        let mut made = Vec::new();
         for outline in &sessions {
             let is_new = translator.sessions.find(&outline.key).is_none();
             if let Err(message) = translator.take_in(outline) {
@@ -334,5 +395,11 @@ impl State for Nat {
             translator.fragments.learn(datagram, first);
         }
         Ok(())
+    }
+
+    fn admits(&self, records: &[Record]) -> Result<(), StateError> {
+        let (sessions, _) = self.read(records)?;
+        let refused = sessions.iter().find_map(|outline| self.translator.fits(outline).err());
+        refused.map_or(Ok(()), |message| Err(malformed(SESSION, message)))
     }
 }

@@ -5,6 +5,7 @@ mod rfc4787;
 mod rfc5382;
 mod rfc5508;
 mod words;
+mod workers;
 
 use super::reasons::REASONS;
 use super::translator::Fate;
@@ -61,15 +62,19 @@ impl Bench {
     fn send_unchecked(&mut self, frame: &[u8]) -> Result<Vec<u8>, &'static str> {
         let mut out = frame.to_vec();
         let headers = wire::parse(&out);
-        let fate = self.nat.translator.judge(&headers, &out, self.now);
-        match fate {
-            Fate::Drop(reason) => return Err(name(reason)),
-            Fate::Error { .. } if !errors::is_sound(&headers, [&out[..]].into_iter(), &out) => {
-                return Err("icmp_bad_checksum");
+        loop {
+            let fate = self.nat.translator.judge(&headers, &out, self.now);
+            match fate {
+                Fate::Drop(reason) => return Err(name(reason)),
+                Fate::Error { .. } if !errors::is_sound(&headers, [&out[..]].into_iter(), &out) => {
+                    return Err("icmp_bad_checksum");
+                }
+                _ => fate.apply(&headers, &mut out),
             }
-            _ => fate.apply(&headers, &mut out),
+            if !self.nat.translator.is_half(&fate) {
+                return Ok(out);
+            }
         }
-        Ok(out)
     }
 
     /// Sends, and shows what comes out as `source > destination`.

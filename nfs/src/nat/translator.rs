@@ -16,7 +16,7 @@ use wire::tcp::flags::{ACK, RST, SYN};
 use wire::{FlowKey, FlowKey4, FragmentKey, Headers, icmp};
 
 /// Sessions without an answer that are looked at for one whose port is of use.
-const CANDIDATES: usize = 64;
+const CANDIDATES: usize = 256;
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +123,16 @@ impl Translator {
         Fate::Whole(rewrite)
     }
 
+    /// Whether a packet of that fate is but half translated: from inside to an outside address of somebody inside, which
+    /// has its source translated first. Then it is like one from outside.
+    pub(super) fn is_half(&self, fate: &Fate) -> bool {
+        match fate {
+            Fate::Pass | Fate::Drop(_) => false,
+            Fate::Whole(rewrite) | Fate::Addresses(rewrite) => self.plan.is_outside(rewrite.result(0).dst),
+            Fate::Error { to, .. } => self.plan.is_outside(to.dst),
+        }
+    }
+
     /// The fate of a packet that cannot be translated: `reason`, if it is one that should be.
     fn other(&self, tuple: &Tuple, reason: Reason) -> Fate {
         let outgoing =
@@ -153,8 +163,12 @@ impl Translator {
         if flags & RST != 0 {
             return Err(Fate::Drop(NOT_OPENING));
         }
-        // The destination first: what nobody inside asked for makes no mapping.
-        let destination = match inward {
+        // The destination first: what nobody inside asked for makes no mapping. Of what comes from inside its worker
+        // finds it, when the source is translated.
+        if inward && outward && !self.may_stand_for_somebody(key.destination()) {
+            return Err(Fate::Drop(NO_MAPPING));
+        }
+        let destination = match inward && !outward {
             true => Some(self.destination(&key)?),
             false => None,
         };
@@ -166,7 +180,7 @@ impl Translator {
             self.make_room(None);
         }
         let source = match outward {
-            true => self.source(&key)?,
+            true => Some(self.source(&key)?),
             false => None,
         };
         let mut result = key;
@@ -225,15 +239,20 @@ impl Translator {
         }
     }
 
+    /// Whether an outside endpoint may lead somewhere, as far as every worker knows. Queries have no port to be sent
+    /// to: among inside hosts they go to addresses of one host only (RFC 5508 REQ-7).
+    fn may_stand_for_somebody(&self, outside: Endpoint) -> bool {
+        let is_given_out = outside.protocol != ip::ICMP
+            && self.plan.blocks.contains(outside.port)
+            && self.plan.places.contains_key(&outside.address);
+        is_given_out || self.plan.inside_of(outside).is_some()
+    }
+
     /// The inside endpoint that an outside one stands for.
     fn destination(&self, key: &Tuple) -> Result<Translated, Fate> {
         let outside = key.destination();
-        if let Some(&inside) = self.plan.one_to_one.0.get(&outside.address) {
-            let inside = Endpoint { address: inside, ..outside };
-            return self.one_to_one(inside);
-        }
-        if let Some(&inside) = self.plan.forward.0.get(&outside) {
-            return Ok(Translated { outside_or_inside: inside, mapping: None });
+        if let Some(inside) = self.plan.inside_of(outside) {
+            return self.fixed(inside);
         }
         match self.mappings.inside_of(outside) {
             Some(inside) => Ok(Translated { outside_or_inside: inside, mapping: Some(inside) }),
@@ -242,31 +261,30 @@ impl Translator {
     }
 
     /// The other protocols with a pseudo-header are not known well enough to keep their checksums right.
-    fn one_to_one(&self, endpoint: Endpoint) -> Result<Translated, Fate> {
+    fn fixed(&self, endpoint: Endpoint) -> Result<Translated, Fate> {
         match endpoint.protocol {
             ip::DCCP | ip::UDP_LITE => Err(Fate::Drop(UNSUPPORTED_PROTOCOL)),
             _ => Ok(Translated { outside_or_inside: endpoint, mapping: None }),
         }
     }
 
-    /// The outside endpoint that stands for an inside one. `None`: packets to a one-to-one or forwarded address of a
-    /// host without an outside address stay as they are.
-    fn source(&mut self, key: &Tuple) -> Result<Option<Translated>, Fate> {
+    /// The outside endpoint that stands for an inside one.
+    fn source(&mut self, key: &Tuple) -> Result<Translated, Fate> {
         let inside = key.source();
         if let Some(&outside) = self.plan.forward.1.get(&inside) {
-            return Ok(Some(Translated { outside_or_inside: outside, mapping: None }));
+            return Ok(Translated { outside_or_inside: outside, mapping: None });
         }
         if let Some(&outside) = self.plan.one_to_one.1.get(&inside.address) {
-            return self.one_to_one(Endpoint { address: outside, ..inside }).map(Some);
+            return self.fixed(Endpoint { address: outside, ..inside });
         }
         if let Some(mapping) = self.mappings.get(inside) {
-            return Ok(Some(Translated { outside_or_inside: mapping.outside, mapping: Some(inside) }));
+            return Ok(Translated { outside_or_inside: mapping.outside, mapping: Some(inside) });
         }
         if !matches!(inside.protocol, ip::TCP | ip::UDP | ip::ICMP) {
             return Err(Fate::Drop(UNSUPPORTED_PROTOCOL));
         }
         let mut chosen = self.mappings.choose(&self.plan, inside);
-        if chosen.is_none() && self.make_room(Some(inside.protocol)) {
+        if chosen.is_none() && self.make_room(Some(inside)) {
             chosen = self.mappings.choose(&self.plan, inside);
         }
         let Some(outside) = chosen else {
@@ -278,17 +296,19 @@ impl Translator {
             return Err(Fate::Drop(SESSIONS_EXHAUSTED));
         }
         self.turnover.mapped += 1;
-        Ok(Some(Translated { outside_or_inside: outside, mapping: Some(inside) }))
+        Ok(Translated { outside_or_inside: outside, mapping: Some(inside) })
     }
 
     /// Ends the session that has waited longest for its first answer, if one does: any, or one that alone has a port
-    /// of a protocol.
-    fn make_room(&mut self, protocol: Option<u8>) -> bool {
+    /// that an inside endpoint could have.
+    fn make_room(&mut self, wanting: Option<Endpoint>) -> bool {
+        let blocks = self.plan.blocks;
         let is_useful = |index: &u32| {
-            let Some(protocol) = protocol else { return true };
+            let Some(wanting) = wanting else { return true };
             let source = self.sessions.get(*index).and_then(|session| session.source);
             source.is_some_and(|inside| {
-                inside.protocol == protocol
+                inside.protocol == wanting.protocol
+                    && blocks.of(inside) == blocks.of(wanting)
                     && self.mappings.get(inside).is_some_and(|mapping| mapping.sessions == 1)
             })
         };

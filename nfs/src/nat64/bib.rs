@@ -55,7 +55,7 @@ pub(super) struct Bib {
 impl Bib {
     pub(super) fn new(plan: &Plan, seed: u64) -> Bib {
         let capacity = plan.config.capacity;
-        let mut ports = Ports::new(plan.pool.len(), plan.ports.0, plan.ports.1);
+        let mut ports = Ports::new(plan.pool.len());
         for outside in plan.forward.0.keys() {
             if let Some(&place) = plan.places.get(&outside.address) {
                 ports.take(place, *outside);
@@ -106,7 +106,7 @@ impl Bib {
         let start = first + u16::try_from(offset).unwrap_or(0);
         let start = if (start ^ inside.port) & 1 == 0 { start } else { start ^ 1 };
         let protocol = inside.protocol.v4();
-        let port = self.ports.find(place, protocol, start)?;
+        let port = self.ports.find(place, protocol, start, plan.ports)?;
         Some(Endpoint { address: *plan.pool.get(place)?, port, protocol })
     }
 

@@ -225,8 +225,8 @@ impl Inner {
         if let Some(state) = whole.state() {
             state.import(&flows)?;
         }
-        let (layout, affinity) = (self.layout.clone(), self.layout.nfs[nf].affinity);
-        let parts = whole.split(&|key| crate::steer::owner(&layout, affinity, key));
+        let (layout, rule) = (&self.layout, &self.layout.nfs[nf].rule);
+        let parts = whole.split(&|key| crate::steer::owner(layout, rule, key));
         shares[0].extend(all_pages(whole.as_mut()));
         for (worker, part) in parts {
             let Some(share) = shares.get_mut(worker) else { continue };

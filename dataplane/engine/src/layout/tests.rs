@@ -2,7 +2,7 @@ use super::*;
 use Affinity::{Any, Flow, Host, One};
 
 fn stage(affinity: Affinity, positions: Range<usize>) -> Stage {
-    Stage { affinity, positions }
+    Stage { rule: affinity.into(), positions }
 }
 
 #[test]
@@ -16,7 +16,7 @@ fn a_chain_is_cut_where_its_affinity_changes() {
         (&[Host, Flow, Host], vec![stage(Host, 0..1), stage(Flow, 1..2), stage(Host, 2..3)]),
     ];
     for (path, expected) in rows {
-        assert_eq!(stages(path.iter().copied()), expected, "{path:?}");
+        assert_eq!(stages(path.iter().map(|&affinity| affinity.into())), expected, "{path:?}");
     }
 }
 

@@ -35,7 +35,7 @@ fn ethernet() -> Builder {
 }
 
 fn go(layout: &Layout, affinity: Affinity, frame: &[u8], fragments: &mut Fragments, now: Time) -> Route {
-    route(layout, affinity, 3, &wire::parse(frame), frame, fragments, now)
+    route(layout, &affinity.into(), 3, &wire::parse(frame), frame, fragments, now)
 }
 
 fn at(layout: &Layout, affinity: Affinity, frame: &[u8]) -> Route {
@@ -116,7 +116,7 @@ fn state_is_owned_by_the_worker_that_the_packets_go_to() {
     let key = FlowKey::from_packet(&wire::parse(&frame), &frame).expect("a flow");
     for affinity in [Affinity::Flow, Affinity::Host, Affinity::Endpoint, Affinity::One] {
         assert_eq!(
-            Route::Worker(owner(&layout, affinity, &key)),
+            Route::Worker(owner(&layout, &affinity.into(), &key)),
             at(&layout, affinity, &frame),
             "{affinity:?}"
         );
@@ -142,4 +142,32 @@ fn who_chooses_addresses_does_not_choose_the_worker() {
             assert!(same < 20, "{affinity:?}: {same} go the same way with another seed");
         }
     }
+}
+
+/// Whoever has port 1000, wherever it stands.
+struct Port1000;
+
+impl Ownership for Port1000 {
+    fn owner(&self, flow: &FlowKey) -> u32 {
+        u32::from([flow.source_port(), flow.destination_port()].contains(&1000))
+    }
+}
+
+#[test]
+fn an_nfs_own_rule_goes_before_any_hash() {
+    let layout = layout(Hashing::Toeplitz);
+    let rule = Rule { affinity: Affinity::Owned, ownership: Some(Arc::new(Port1000)) };
+    let mut known = Fragments::new();
+    let there = ethernet().ipv4(A, B).udp(1000, 53).payload_len(3000).build();
+    let error = icmp_error(&there, [198, 51, 100, 1].into(), 3, 4, 1400).expect("an error about it");
+    let mut go = |frame: &[u8]| route(&layout, &rule, 3, &wire::parse(frame), frame, &mut known, Time::ZERO);
+    for frame in [&there, &error, &ethernet().ipv4(B, A).udp(53, 1000).build()] {
+        assert_eq!(go(frame), Route::Worker(1));
+    }
+    for fragment in fragments(&there, 1500, 77) {
+        assert_eq!(go(&fragment), Route::Worker(1));
+    }
+    assert_eq!(go(&ethernet().ipv4(A, B).udp(1001, 53).build()), Route::Worker(0));
+    let key = FlowKey::from_packet(&wire::parse(&there), &there).expect("a flow");
+    assert_eq!(owner(&layout, &rule, &key), 1);
 }

@@ -2,7 +2,7 @@
 
 use super::{Trace, Worker};
 use crate::burst::Burst;
-use crate::cx::{Cx, OUTBOX};
+use crate::cx::{Cx, OUTBOX, Way};
 use crate::graph::{Graph, Notice};
 use crate::inbox::{Fall, Report};
 use crate::layout::Select;
@@ -25,9 +25,9 @@ pub(super) struct Pending(VecDeque<(Place, Mbuf)>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     chain: usize,
-    /// Of the NF that it leaves.
+    /// Of the NF that it leaves, or meets again.
     position: usize,
-    gate: u8,
+    way: Way,
 }
 
 impl Pending {
@@ -253,26 +253,43 @@ impl Worker {
                 }
             }
             gated &= !(0..crate::BURST).filter(|&i| gates[i] == gate).fold(0, |mask, i| mask | 1 << i);
-            self.leave(graph, Place { chain, position, gate }, &mut leaving, trace);
+            self.leave(graph, Place { chain, position, way: Way::Gate(gate) }, &mut leaving, trace);
             leaving.clear();
         }
         self.return_burst(leaving);
     }
 
-    /// Packets leave an NF by a gate: to the next NF, or to one of the chain's ports.
+    /// Packets leave an NF by a gate: to the next NF, or to one of the chain's ports. Or they meet it again.
     fn leave(&mut self, graph: &mut Graph, from: Place, burst: &mut Burst, trace: Trace) {
+        let gate = match from.way {
+            Way::Gate(gate) => gate,
+            Way::Again => return self.meet_again(graph, from.chain, from.position, burst, trace),
+        };
         let chain = &graph.layout.chains[from.chain];
         let last = from.position + 1 == chain.path.len();
-        if from.gate == 0 {
-            let stage = chain.stages.iter().position(|stage| stage.positions.contains(&from.position));
-            self.run_stage(graph, from.chain, stage.unwrap_or(0), from.position + 1, burst, trace);
-        } else if let Some(&port) = chain.to.get(usize::from(from.gate)).filter(|_| last) {
+        if gate == 0 {
+            let stage = chain.stage_of(from.position);
+            self.run_stage(graph, from.chain, stage, from.position + 1, burst, trace);
+        } else if let Some(&port) = chain.to.get(usize::from(gate)).filter(|_| last) {
             self.transmit(graph, from.chain, port, burst, trace);
         } else {
             let stats = &graph.stats.chains[from.chain].nodes[from.position];
             stats.drop(Reason::NO_GATE, burst.len() as u64);
             burst.clear();
         }
+    }
+
+    /// Runs a chain from an NF on, that one included.
+    pub(super) fn run_from(
+        &mut self,
+        graph: &mut Graph,
+        chain: usize,
+        position: usize,
+        burst: &mut Burst,
+        trace: Trace,
+    ) {
+        let stage = graph.layout.chains[chain].stage_of(position);
+        self.run_stage(graph, chain, stage, position, burst, trace);
     }
 
     /// Calls into an NF that has no burst in hand: timers, drain, replicated state.
@@ -310,7 +327,7 @@ impl Worker {
             None => (None, None),
         };
         let mut joining = true;
-        for (gate, packet) in self.outbox.emitted.drain(..) {
+        for (way, packet) in self.outbox.emitted.drain(..) {
             let Packet { mut mbuf, chain, origin } = packet;
             // An NF that gives packets out stands in some chain, or it would not have been called.
             let Some((chain, position)) = graph.layout.place(chain, nf) else { continue };
@@ -320,7 +337,7 @@ impl Worker {
             }
             let mut refused = Some(mbuf);
             if joining
-                && gate == 0
+                && way == Way::Gate(0)
                 && here == Some((chain, position))
                 && let Some(burst) = &mut burst
                 && let Some(mbuf) = refused.take()
@@ -331,7 +348,7 @@ impl Worker {
             // Once one has had to wait, those behind it wait too.
             joining = false;
             if self.pending.0.len() < self.pending.0.capacity() {
-                self.pending.0.push_back((Place { chain, position, gate }, mbuf));
+                self.pending.0.push_back((Place { chain, position, way }, mbuf));
             } else {
                 graph.stats.chains[chain].nodes[position].drop(Reason::EMIT_OVERFLOW, 1);
             }

@@ -146,6 +146,7 @@ impl Worker {
                 let first = graph.layout.chains[chain].stages[usize::from(stage)].positions.start;
                 self.run_stage(graph, chain, usize::from(stage), first, burst, trace);
             }
+            Next::Again(position) => self.run_from(graph, chain, usize::from(position), burst, trace),
             Next::Port(port) => self.transmit(graph, chain, usize::from(port), burst, trace),
         }
         self.run_pending(graph, trace);

@@ -2,7 +2,6 @@
 
 use super::{Trace, Worker};
 use crate::burst::Burst;
-use crate::effects::Affinity;
 use crate::fragments::Waiting;
 use crate::graph::Graph;
 use crate::note::Next;
@@ -19,9 +18,8 @@ impl Worker {
         burst: &mut Burst,
         trace: Trace,
     ) {
-        let affinity = graph.layout.chains[chain].stages[stage].affinity;
-        if graph.layout.workers > 1 && affinity != Affinity::Any {
-            self.scatter(graph, chain, stage, burst, trace);
+        if graph.layout.workers > 1 && !graph.layout.chains[chain].stages[stage].rule.is_any() {
+            self.scatter(graph, chain, stage, Next::Stage(stage as u16), burst, trace);
         }
         if !burst.is_empty() {
             let first = graph.layout.chains[chain].stages[stage].positions.start;
@@ -29,22 +27,50 @@ impl Worker {
         }
     }
 
-    /// Sends to other workers what belongs to them; what stays in the burst belongs here.
-    fn scatter(&mut self, graph: &mut Graph, chain: usize, stage: usize, burst: &mut Burst, trace: Trace) {
-        let affinity = graph.layout.chains[chain].stages[stage].affinity;
+    /// Packets meet an NF once more: here, or on the worker that owns them now.
+    pub(super) fn meet_again(
+        &mut self,
+        graph: &mut Graph,
+        chain: usize,
+        position: usize,
+        burst: &mut Burst,
+        trace: Trace,
+    ) {
+        let stage = graph.layout.chains[chain].stage_of(position);
+        if graph.layout.workers > 1 {
+            self.scatter(graph, chain, stage, Next::Again(position as u16), burst, trace);
+        }
+        if !burst.is_empty() {
+            self.run_stage(graph, chain, stage, position, burst, trace);
+        }
+    }
+
+    /// Sends to other workers what belongs to them by the rule of a stage, to go on there at `next`; what stays in the
+    /// burst belongs here.
+    fn scatter(
+        &mut self,
+        graph: &mut Graph,
+        chain: usize,
+        stage: usize,
+        next: Next,
+        burst: &mut Burst,
+        trace: Trace,
+    ) {
         let mut owners = [0u16; crate::BURST];
         let (mut leaving, mut waiting) = (0u32, 0u32);
         let layout = graph.layout.clone();
+        let rule = &layout.chains[chain].stages[stage].rule;
         for (i, owner) in owners.iter_mut().enumerate().take(burst.len()) {
             let headers = burst.headers(i);
             let frame = burst.bytes(i);
-            match steer::route(&layout, affinity, self.index, &headers, frame, &mut graph.fragments, self.now)
-            {
+            match steer::route(&layout, rule, self.index, &headers, frame, &mut graph.fragments, self.now) {
                 Route::Worker(worker) if worker == self.index => {}
                 Route::Worker(worker) => {
                     *owner = worker as u16;
                     leaving |= 1 << i;
                 }
+                // The NF has seen it before: it is where its first is.
+                Route::Wait(_) if matches!(next, Next::Again(_)) => {}
                 Route::Wait(_) => waiting |= 1 << i,
             }
         }
@@ -56,7 +82,6 @@ impl Worker {
                 self.let_wait(graph, chain, stage, burst, i);
             }
         }
-        let next = Next::Stage(stage as u16);
         let mut group = self.borrow_burst();
         let port = graph.layout.chains[chain].to[0];
         for worker in 0..graph.layout.workers {

@@ -3,7 +3,8 @@
 
 use engine::{
     Affinity, Buffers, Burst, ChainPlan, CommandError, ConfigError, Cx, Device, Effects, Gates, Idle, Kind,
-    Nf, NfPlan, OnPanic, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time, WorkerSite,
+    Nf, NfPlan, OnPanic, Ownership, Part, Plan, PortPlan, Reason, Registry, Site, StateKind, Time,
+    WorkerSite,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ pub fn registry() -> Registry {
         .with::<Bomb>()
         .with::<Delay>()
         .with::<Doubler>()
+        .with::<Hopper>()
         .with::<Sleeper>()
 }
 
@@ -274,6 +276,66 @@ impl Kind for Doubler {
     }
     fn instance(_plan: &Arc<()>, _worker: &WorkerSite) -> Self {
         Doubler
+    }
+}
+
+/// Adds [`HOP`] to the destination port of packets that were not with it before, and wants to see them again. A packet
+/// belongs to the worker of its destination port.
+pub struct Hopper {
+    worker: usize,
+}
+
+/// More than any destination port that comes in.
+pub const HOP: u16 = 1 << 15;
+
+/// What all hoppers have seen, in order: worker, and the flow as it came.
+pub static HOPS: Mutex<Vec<(usize, FlowKey)>> = Mutex::new(Vec::new());
+
+pub struct ByPort;
+
+impl Ownership for ByPort {
+    fn owner(&self, flow: &FlowKey) -> u32 {
+        u32::from(flow.destination_port() % HOP * 7 + flow.destination_port() / HOP)
+    }
+}
+
+impl Nf for Hopper {
+    fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
+        for i in 0..burst.len() {
+            let headers = burst.headers(i);
+            let Some(key) = FlowKey::of_flow(&headers, burst.bytes(i)) else { continue };
+            HOPS.lock().expect("no hopper panics").push((self.worker, key));
+            if key.destination_port() >= HOP {
+                continue;
+            }
+            let at = headers.l4_offset().expect("UDP") + 2;
+            if let Some(bytes) = burst.bytes_mut(i) {
+                bytes[at] |= 0x80;
+            }
+            if let Some(packet) = burst.take(i) {
+                cx.again(packet);
+            }
+        }
+    }
+}
+
+impl Kind for Hopper {
+    const NAME: &'static str = "hopper";
+    const SUMMARY: &'static str = "sees every packet twice";
+    type Config = Nothing;
+    type Plan = ();
+
+    fn prepare(_config: &Nothing, _site: &Site) -> Result<(), ConfigError> {
+        Ok(())
+    }
+    fn effects(_plan: &()) -> Effects {
+        Effects { affinity: Affinity::Owned, holds: true, ..Effects::NONE }
+    }
+    fn ownership(_plan: &Arc<()>) -> Option<Arc<dyn Ownership>> {
+        Some(Arc::new(ByPort))
+    }
+    fn instance(_plan: &Arc<()>, worker: &WorkerSite) -> Self {
+        Hopper { worker: worker.index }
     }
 }
 

@@ -35,7 +35,7 @@ proptest! {
         first in 1u16..2000, span in 0u16..300, start in any::<u16>(), taken in prop::collection::vec(any::<u16>(), 0..400),
     ) {
         let last = first + span;
-        let mut ports = Ports::new(2, first, last);
+        let mut ports = Ports::new(2);
         let mut free: std::collections::BTreeSet<u16> = (first..=last).collect();
         for port in taken {
             let port = first + port % (span + 1);
@@ -45,7 +45,7 @@ proptest! {
         let even = |port: &&u16| **port % 2 == start % 2;
         let expected = free.range(start..).find(even).or_else(|| free.range(..start).find(even));
         let expected = expected.or_else(|| free.range(start..).next()).or_else(|| free.iter().next());
-        prop_assert_eq!(ports.find(1, 17, start), expected.copied());
-        prop_assert!(ports.find(0, 17, start).is_some());
+        prop_assert_eq!(ports.find(1, 17, start, (first, last)), expected.copied());
+        prop_assert!(ports.find(0, 17, start, (first, last)).is_some());
     }
 }
