@@ -7,10 +7,10 @@ mod rig;
 mod network;
 
 use network::Network;
+use rig::spaces::exchange;
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::json;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
@@ -57,25 +57,6 @@ fn connects(network: &Network, from: char, (at, address): (char, Ipv4Addr)) -> b
     true
 }
 
-fn exchange(sender: &mut TcpStream, receiver: &mut TcpStream) {
-    receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
-    sender.write_all(&[7; 30_000]).expect("to send");
-    let mut bytes = [0; 30_000];
-    receiver.read_exact(&mut bytes).expect("all of it");
-    assert_eq!(bytes, [7; 30_000]);
-}
-
-/// Whether a UDP socket inside is told by ICMP that nobody listens outside: an error is related to what it is about.
-fn is_refused(network: &Network) -> bool {
-    network.on('a', || {
-        let socket = UdpSocket::bind((INSIDE, 0)).expect("a socket");
-        socket.connect((OUTSIDE, 9)).expect("an address");
-        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
-        socket.send(b"anybody?").expect("to send");
-        socket.recv(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-    })
-}
-
 #[test]
 fn a_client_connects_out_and_nobody_connects_in() {
     let Some(network) = Network::new("firewall") else { return };
@@ -85,7 +66,7 @@ fn a_client_connects_out_and_nobody_connects_in() {
     assert!(!connects(&network, 'b', ('a', INSIDE)), "in");
     assert!(network.ping("10.9.0.2", 56) && network.ping("fd00:9::2", 56), "answers come in");
     assert!(network.ping("10.9.0.2", 4000), "in fragments too");
-    assert!(is_refused(&network), "an error about a packet of a connection comes in");
+    assert!(network.is_refused((OUTSIDE, 9).into()), "an error about a packet of a connection comes in");
 
     let mut client = braid.client();
     let arguments =

@@ -7,10 +7,10 @@ mod rig;
 mod network;
 
 use network::{Network, run};
+use rig::spaces::exchange;
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::{Value, json};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl Seen {
             client: visit(network, ('a', (REMOTE, 7000)), ('b', (REMOTE, 7000))),
             visitor: visit(network, ('b', (OUTSIDE, 8080)), ('a', (INSIDE, 80))),
             intruder: visit(network, ('b', (OUTSIDE, 8081)), ('a', (INSIDE, 8081))).is_some(),
-            refused: is_refused(network),
+            refused: network.is_refused((REMOTE, 9).into()),
         }
     }
 }
@@ -91,25 +91,6 @@ fn visit(
     exchange(&mut client, &mut server);
     exchange(&mut server, &mut client);
     Some(seen.ip())
-}
-
-fn exchange(sender: &mut TcpStream, receiver: &mut TcpStream) {
-    receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
-    sender.write_all(&[7; 3000]).expect("to send");
-    let mut bytes = [0; 3000];
-    receiver.read_exact(&mut bytes).expect("all of it");
-    assert_eq!(bytes, [7; 3000]);
-}
-
-/// Whether a UDP socket inside is told by ICMP that nobody listens outside.
-fn is_refused(network: &Network) -> bool {
-    network.on('a', || {
-        let socket = UdpSocket::bind((INSIDE, 0)).expect("a socket");
-        socket.connect((REMOTE, 9)).expect("an address");
-        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
-        socket.send(b"anybody?").expect("to send");
-        socket.recv(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-    })
 }
 
 /// `b` knows where the outside address is, without ARP, which a translator does not answer.

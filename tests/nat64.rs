@@ -9,7 +9,7 @@ mod network;
 use network::Network;
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::{Value, json};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -91,17 +91,6 @@ fn ask(network: &Network, to: &str, listen: &str, len: usize) -> IpAddr {
     from.ip()
 }
 
-/// Whether a UDP socket of `a` is told by ICMP that nobody listens.
-fn is_refused(network: &Network, to: &str) -> bool {
-    network.on('a', || {
-        let socket = UdpSocket::bind(at("[::]:0")).expect("a socket");
-        socket.connect(at(to)).expect("an address");
-        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
-        socket.send(b"anybody?").expect("to send");
-        socket.recv(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
-    })
-}
-
 #[test]
 fn an_ipv6_host_and_an_ipv4_host_meet_through_nat64() {
     let Some(network) = one_version_each("nat64") else { return };
@@ -118,7 +107,7 @@ fn an_ipv6_host_and_an_ipv4_host_meet_through_nat64() {
     for len in [100, 1400, 4000] {
         assert_eq!(ask(&network, "[64:ff9b::9.9.9.9]:5300", "9.9.9.9:5300", len), pool, "{len}");
     }
-    assert!(is_refused(&network, "[64:ff9b::9.9.9.9]:9"));
+    assert!(network.is_refused(at("[64:ff9b::9.9.9.9]:9")));
     let mut client = braid.client();
     let listed =
         call(&mut client, "nf.command", json!({ "nf": "edge", "command": "mappings", "arguments": {} }));
@@ -219,7 +208,7 @@ fn hosts_meet_through_another_prefix() {
     // The other way round, to the address that was seen.
     let back = visit(&network, ('b', "[2001:db8:9:cf47::1]:7000"), ('a', "[fd00:9::1]:7000"));
     assert_eq!(back, Some("2001:db8:ffff::2".parse().expect("an address")));
-    assert!(is_refused(&network, "[2001:db8:ffff::2]:9"));
+    assert!(network.is_refused(at("[2001:db8:ffff::2]:9")));
     let ended = braid.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert_balanced(&ended.account());

@@ -3,6 +3,9 @@
 #[allow(unused_imports, reason = "not every test program runs tools itself")]
 pub use crate::rig::spaces::run;
 use crate::rig::spaces::{Spaces, output};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 /// The hosts `a` (10.9.0.1, fd00:9::1) and `b` (10.9.0.2, fd00:9::2); their cables, interfaces named `to-a` and
 /// `to-b`, end in the namespace in which the test's thread is, and whatever it starts.
@@ -47,6 +50,19 @@ impl Network {
     /// Runs `action` on a thread that is on a host.
     pub fn on<T: Send>(&self, host: char, action: impl FnOnce() -> T + Send) -> T {
         self.spaces.on(host.encode_utf8(&mut [0; 4]), action)
+    }
+
+    /// Whether a UDP socket of `a` is told by ICMP that nobody listens at an address.
+    pub fn is_refused(&self, to: SocketAddr) -> bool {
+        self.on('a', || {
+            let any: IpAddr =
+                if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let socket = UdpSocket::bind((any, 0)).expect("a socket");
+            socket.connect(to).expect("an address");
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+            socket.send(b"anybody?").expect("to send");
+            socket.recv(&mut [0; 16]).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        })
     }
 
     /// Sends bytes over TCP from `a` to a port of `b`, and checks that they arrive as they are.

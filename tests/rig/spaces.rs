@@ -144,3 +144,12 @@ fn said(tool: &str, arguments: &[&str], output: &Output) -> String {
     assert!(output.status.success(), "{tool} {arguments:?}: {error}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// Sends bytes over a connection, and checks that they arrive as they are.
+pub fn exchange(sender: &mut TcpStream, receiver: &mut TcpStream) {
+    receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out");
+    sender.write_all(&[7; 3000]).expect("to send");
+    let mut bytes = [0; 3000];
+    receiver.read_exact(&mut bytes).expect("all of it");
+    assert_eq!(bytes, [7; 3000]);
+}
