@@ -10,6 +10,7 @@ use network::{Network, run};
 use rig::spaces::exchange;
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};

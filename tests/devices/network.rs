@@ -53,6 +53,7 @@ impl Network {
     }
 
     /// Whether a UDP socket of `a` is told by ICMP that nobody listens at an address.
+    #[allow(dead_code, reason = "devices are not asked about ICMP")]
     pub fn is_refused(&self, to: SocketAddr) -> bool {
         self.on('a', || {
             let any: IpAddr =
