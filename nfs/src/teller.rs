@@ -19,6 +19,8 @@ const MOST_V6: usize = 1280;
 const BUFFER: usize = HEADER_LEN + 8 * 4 + MOST_V6;
 /// One error in so many nanoseconds, on the average (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4).
 const INTERVAL: u64 = 1_000_000;
+/// ICMPv6 Redirect (RFC 4861 section 4.5).
+const REDIRECT: u8 = 137;
 /// And so many of them at once.
 const AT_ONCE: u64 = 32;
 
@@ -105,6 +107,11 @@ impl Sources {
         let frame = burst.bytes(i);
         let link = after_tags(headers)?;
         if headers.is_icmp_error(frame) || headers.is_later_fragment() || frame.first()? & 1 != 0 {
+            return None;
+        }
+        // Nor about errors of types that are not known, and redirects (RFC 4443 section 2.4 (e.1), (e.2)).
+        let kind = headers.icmp_type_code(frame).map(|(kind, _)| kind);
+        if headers.is_icmpv6() && kind.is_some_and(|kind| kind < icmpv6::ECHO_REQUEST || kind == REDIRECT) {
             return None;
         }
         out[..6].copy_from_slice(frame.get(6..12)?);

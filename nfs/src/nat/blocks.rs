@@ -58,9 +58,10 @@ impl Blocks {
         (self.first..=self.last).contains(&port)
     }
 
-    /// The block among all that steering tells apart, so that blocks are spread over them.
+    /// The block among all that steering tells apart. Steps of an odd number of them, as workers have every second,
+    /// third or fourth bucket and even steps would leave some without a block.
     fn spread(&self, block: u32) -> u32 {
-        block * BUCKETS as u32 / self.count
+        block * 83 % BUCKETS as u32
     }
 }
 

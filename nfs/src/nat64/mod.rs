@@ -21,7 +21,7 @@ pub use config::{Config, Filtering, Mtu, Plan, Timeouts, Untranslated, WithoutCh
 use crate::teller::Teller;
 use crate::tunnel::{Refused, after_tags};
 use engine::{
-    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Site, State,
+    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Site, State,
     StateKind, Time, WorkerSite,
 };
 use errors::LONGEST;
@@ -29,9 +29,8 @@ use forward::rewrite;
 use packet::{FRAGMENT_HEADER, Way};
 use reasons::*;
 use serde_json::Value;
-use sessions::{Outline, Protocol};
+use sessions::Protocol;
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use translator::{Refusal, Translator, Turnover};
@@ -212,27 +211,6 @@ impl Nf for Nat64 {
             self.translator.fragments.first(datagram, *to, seen);
             true
         });
-    }
-
-    fn split(&mut self, owner: &dyn Fn(&FlowKey) -> usize) -> Vec<(usize, Part)> {
-        let mut parts: BTreeMap<usize, Vec<Outline>> = BTreeMap::new();
-        for (_, outline) in self.translator.sessions.all() {
-            let worker = owner(&FlowKey::V6(outline.key.v6(&self.translator.plan)));
-            if worker != self.worker.index {
-                self.translator.end(&outline.key);
-                parts.entry(worker).or_default().push(outline);
-            }
-        }
-        parts.into_iter().map(|(worker, sessions)| (worker, Box::new(sessions) as Part)).collect()
-    }
-
-    fn join(&mut self, part: Part) {
-        if let Ok(sessions) = part.downcast::<Vec<Outline>>() {
-            for outline in *sessions {
-                // An endpoint that was given out here meanwhile cannot be had twice.
-                let _ = self.translator.take_in(&outline);
-            }
-        }
     }
 
     fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {

@@ -74,6 +74,12 @@ impl Ip {
                 (data, part) = after;
             }
         }
+        let len = end.checked_sub(data)?;
+        // A part beyond the end of the longest packet belongs to none.
+        let beyond = |part: Part| usize::from(part.offset) * 8 + len > usize::from(u16::MAX);
+        if part.is_some_and(beyond) {
+            return None;
+        }
         Some(Ip {
             class: headers.traffic_class(frame)?,
             hops: headers.ttl(frame)?,
@@ -81,7 +87,7 @@ impl Ip {
             part,
             dont_fragment,
             data,
-            len: end.checked_sub(data)?,
+            len,
         })
     }
 

@@ -56,6 +56,8 @@ impl State {
             (State::Established, Side::V6) if fin => (State::V6Fin, true),
             (State::V4Fin, Side::V6) | (State::V6Fin, Side::V4) if fin => (State::BothFin, true),
             (State::Established | State::V4Fin | State::V6Fin, _) => (self, true),
+            // Another connection with the same ports, which RFC 6146 does not think of.
+            (State::BothFin, from) if opens(flags) => (State::begun(from), true),
             (State::BothFin, _) => (self, false),
             (State::Trans, _) if reset => (self, false),
             (State::Trans, _) => (State::Established, true),

@@ -232,9 +232,13 @@ impl Translator {
             Some(id) => {
                 let passed = self.sessions.pass(&self.plan, id, (Side::V6, event.flags), event.now);
                 let (key, session) = passed.ok_or(Refusal::Drop(NOT_OPENING))?;
-                (key.v4(session.outside), session.to_v4)
+                let to = key.v4(session.outside);
+                // What follows the IPv4 address in the destination does not matter (RFC 6052 section 2.2), but counts.
+                let is_usual = from.dst == self.plan.prefix.embed(key.peer);
+                (to, if is_usual { session.to_v4 } else { change(&from.into(), &to.into()) })
             }
             None => {
+                self.has_receiver(&key)?;
                 let to = key.v4(self.open_outward(key, event).map_err(Refusal::Drop)?);
                 (to, change(&from.into(), &to.into()))
             }
@@ -245,6 +249,17 @@ impl Translator {
         // To an IPv4 address of the translator: back from there (RFC 6146 section 3.8).
         let (to, _) = self.inward(to, protocol, event)?;
         Ok((to, change(&from.into(), &to)))
+    }
+
+    /// Whether what is sent to the translator's own IPv4 addresses is for somebody: else nothing begins.
+    fn has_receiver(&self, key: &Key) -> Result<(), Refusal> {
+        let peer = Endpoint { address: key.peer, port: key.peer_port, protocol: key.protocol.v4() };
+        // Whom a query is for, only its identifier on the other side tells.
+        let has = key.protocol == Protocol::Icmp
+            || !self.plan.is_outside(peer.address)
+            || self.plan.forward.0.contains_key(&peer)
+            || self.bib.inside_of(peer).is_some();
+        if has { Ok(()) } else { Err(Refusal::Drop(NO_MAPPING)) }
     }
 
     /// The first packet of a session from the IPv6 side: the IPv4 endpoint that stands for its sender.

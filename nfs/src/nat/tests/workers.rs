@@ -36,6 +36,25 @@ fn the_usual_range_is_63_blocks_and_all_workers_have_some() {
 }
 
 #[test]
+fn all_workers_have_blocks_whatever_the_range() {
+    for ports in ["1024-65535", "32768-65535", "49152-65535", "16384-65535", "1024-17407"] {
+        let config = format!("pool = [\"203.0.113.1\"]\nports = \"{ports}\"");
+        let nat = Bench::new(&config);
+        for workers in [2, 3, 4] {
+            // Buckets go to workers in turn.
+            let mut shares = vec![0; workers];
+            for n in 0..6000_u32 {
+                let host = Ipv4Addr::from(0x0a00_0001 + n % 250);
+                let frame = ipv4(host, WEB).udp((2000 + n / 4) as u16, 80).build();
+                shares[owner(&nat, &frame) as usize % engine::BUCKETS % workers] += 1;
+            }
+            let least = 6000 / workers / 3;
+            assert!(shares.iter().all(|&share| share > least), "{ports}, {workers} workers: {shares:?}");
+        }
+    }
+}
+
+#[test]
 fn most_ports_are_given_out_before_one_is_refused() {
     let mut nat = Bench::new("pool = [\"203.0.113.1\"]\ncapacity = 65536");
     let mut opened = 0;

@@ -143,3 +143,50 @@ fn what_cannot_be_translated_is_named() {
     let gone = ipv4(WEB.1, POOL).ip_options(&[131, 7, 8, 10, 0, 0, 1, 0]).udp(1, 2);
     assert_eq!(nat.send(&gone), Err("no_mapping"));
 }
+
+/// What follows the IPv4 address in the destination means nothing, but counts in checksums.
+#[test]
+fn the_suffix_of_a_destination_is_in_the_checksum() {
+    let plan =
+        toml::from_str("prefix = \"2001:db8:64::/48\"\npool = [\"203.0.113.1\"]").expect("a configuration");
+    let plan = Arc::new(Plan::new(&plan).expect("a good one"));
+    let nat = Nat64::instance(&plan, &WorkerSite { index: 0, count: 1, seed: 7 });
+    let mut bench = Bench { nat, now: Time::from_nanos(1_700_000_000_000_000_000) };
+    for to in ["2001:db8:64:c000:2:100::", "2001:db8:64:c000:2:100::5", "2001:db8:64:c000:2:100::5"] {
+        let frame = ipv6(HOST, to).udp(4000, 53).payload(b"x").build();
+        let headers = wire::parse(&frame);
+        let from = FlowKey::from_packet(&headers, &frame).expect("a flow");
+        let turn = bench.nat.translator.judge(&headers, &frame, bench.now);
+        let Ok((_, turn)) = turn else { panic!("{to} is not translated") };
+        let expected = packet::change(&from, &turn.to);
+        assert_eq!(turn.delta.update([0x12, 0x34]), expected.update([0x12, 0x34]), "{to}");
+    }
+}
+
+#[test]
+fn what_is_for_nobody_behind_the_translator_leaves_no_trace() {
+    let mut bench = Bench::one();
+    for port in 1..50 {
+        let sent = bench.send(&ipv6(HOST, "2001:db8:64::cb00:7101").udp(port, 9).payload(b"x"));
+        assert_eq!(sent, Err("no_mapping"));
+    }
+    assert_eq!(bench.sessions(), 0);
+}
+
+/// RFC 6146 does not think of ports that are used again before the old connection has run out.
+#[test]
+fn another_connection_with_the_same_ports_is_not_cut() {
+    let mut bench = Bench::one();
+    let port = bench.tcp((HOST, 4000), (WEB.0, 80), SYN).expect("to open");
+    bench.tcp_back((WEB.1, 80), port, SYN | ACK).expect("an answer");
+    bench.tcp((HOST, 4000), (WEB.0, 80), FIN | ACK).expect("an end");
+    bench.tcp_back((WEB.1, 80), port, FIN | ACK).expect("the other end");
+    bench.wait(61);
+    assert_eq!(bench.tcp((HOST, 4000), (WEB.0, 80), SYN), Ok(port));
+    bench.tcp_back((WEB.1, 80), port, SYN | ACK).expect("an answer");
+    for _ in 0..30 {
+        bench.wait(10);
+        bench.tcp((HOST, 4000), (WEB.0, 80), ACK).expect("to go on");
+        bench.tcp_back((WEB.1, 80), port, ACK).expect("to go on");
+    }
+}

@@ -25,7 +25,9 @@ fn states_follow_the_rfc() {
         (V6Fin, V4, FIN | ACK, BothFin, true),
         (V6Fin, V6, ACK, V6Fin, true),
         (BothFin, V4, ACK, BothFin, false),
-        (BothFin, V6, SYN, BothFin, false),
+        // Not in the RFC: the ports are used again.
+        (BothFin, V6, SYN, V6Init, true),
+        (BothFin, V4, SYN, V4Init, true),
         (Trans, V4, RST, Trans, false),
         (Trans, V6, ACK, Established, true),
     ] {
