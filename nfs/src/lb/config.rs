@@ -7,7 +7,7 @@ use ahash::AHashMap;
 use engine::{Affinity, ConfigError, Effects, Site, StateKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use wire::protocol::ip;
 use wire::{Field, Fields, Mac};
 
@@ -156,7 +156,7 @@ pub(super) struct Service {
 
 /// A back-end.
 pub(super) struct Backend {
-    /// `service/name`, unique.
+    /// `tcp 192.0.2.1:80/name`, unique: a TCP and a UDP service may share address and port.
     pub name: String,
     pub service: usize,
     pub address: IpAddr,
@@ -209,12 +209,13 @@ impl Plan {
 
     fn add(&mut self, config: &ServiceConfig) -> Result<(), ConfigError> {
         let refuse = |message: String, help: &str| Err(ConfigError::at("services", message).help(help));
-        let protocol = match config.protocol {
-            Protocol::Tcp => ip::TCP,
-            Protocol::Udp => ip::UDP,
+        let (protocol, spoken) = match config.protocol {
+            Protocol::Tcp => (ip::TCP, "tcp"),
+            Protocol::Udp => (ip::UDP, "udp"),
         };
         let endpoint = (config.address, config.port, protocol);
-        let label = std::net::SocketAddr::new(config.address, config.port);
+        let ends = SocketAddr::new(config.address, config.port);
+        let label = format!("{spoken} {ends}");
         let number = self.services.len();
         if self.by_endpoint.insert(endpoint, number).is_some() {
             return refuse(
