@@ -127,6 +127,9 @@ fn weight() -> u32 {
 /// Largest weight.
 pub(super) const MOST_WEIGHT: u32 = 100;
 
+/// Protocols with the names that those of back-ends begin with.
+pub(super) const PROTOCOLS: [(u8, &str); 2] = [(ip::TCP, "tcp"), (ip::UDP, "udp")];
+
 /// Address, port and protocol of a service or a back-end.
 pub(super) type Endpoint = (IpAddr, u16, u8);
 
@@ -135,6 +138,7 @@ pub struct Plan {
     pub(super) services: Vec<Service>,
     /// Those of all services, one after the other.
     pub(super) backends: Vec<Backend>,
+    pub(super) by_name: AHashMap<String, usize>,
     pub(super) by_endpoint: AHashMap<Endpoint, usize>,
     /// Back-ends behind NAT, by what the source of their packets is.
     pub(super) by_source: AHashMap<Endpoint, usize>,
@@ -190,6 +194,7 @@ impl Plan {
         let mut plan = Plan {
             services: Vec::new(),
             backends: Vec::new(),
+            by_name: AHashMap::new(),
             by_endpoint: AHashMap::new(),
             by_source: AHashMap::new(),
             table_size: config.table_size,
@@ -209,9 +214,10 @@ impl Plan {
 
     fn add(&mut self, config: &ServiceConfig) -> Result<(), ConfigError> {
         let refuse = |message: String, help: &str| Err(ConfigError::at("services", message).help(help));
+        let [tcp, udp] = PROTOCOLS;
         let (protocol, spoken) = match config.protocol {
-            Protocol::Tcp => (ip::TCP, "tcp"),
-            Protocol::Udp => (ip::UDP, "udp"),
+            Protocol::Tcp => tcp,
+            Protocol::Udp => udp,
         };
         let endpoint = (config.address, config.port, protocol);
         let ends = SocketAddr::new(config.address, config.port);
@@ -229,7 +235,7 @@ impl Plan {
         }
         for backend in &config.backends {
             let name = format!("{label}/{}", backend.name);
-            let twice = self.backends[first..].iter().any(|known| known.name == name);
+            let twice = self.by_name.insert(name.clone(), self.backends.len()).is_some();
             if twice || backend.name.is_empty() {
                 return refuse(
                     format!("'{}' is no name for one back-end", backend.name),

@@ -5,7 +5,7 @@ use super::config::Plan;
 use super::connections::Connection;
 use super::{Lb, Standing};
 use engine::Part;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{Ends4, FlowKey};
 
@@ -60,9 +60,7 @@ impl Lb {
 
     /// For each back-end of another configuration its number here, if it is here.
     fn numbers(&self, other: &Plan) -> Vec<Option<usize>> {
-        let ours: HashMap<&str, usize> =
-            self.plan.backends.iter().enumerate().map(|(n, backend)| (backend.name.as_str(), n)).collect();
-        other.backends.iter().map(|backend| ours.get(backend.name.as_str()).copied()).collect()
+        other.backends.iter().map(|backend| self.plan.by_name.get(&backend.name).copied()).collect()
     }
 
     /// What was said of back-ends where another configuration holds.

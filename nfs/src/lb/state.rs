@@ -2,7 +2,7 @@
 
 use super::connections::Connection;
 use super::{Health, Lb, Standing};
-use crate::lb::config::MOST_WEIGHT;
+use crate::lb::config::{MOST_WEIGHT, PROTOCOLS};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -94,20 +94,17 @@ impl Lb {
     /// # Errors
     /// When the name of an old record says too little to tell which is meant.
     fn number(&self, name: &str, version: u32, proto: Option<u8>) -> Result<Option<usize>, String> {
-        let mut named = self.plan.backends.iter().enumerate().filter(|(_, backend)| {
-            let (_, untold) = backend.name.split_once(' ').unwrap_or_default();
-            let service = &self.plan.services[backend.service];
-            match version {
-                ..2 => untold == name && proto.is_none_or(|proto| proto == service.endpoint.2),
-                _ => backend.name == name,
-            }
-        });
-        let number = named.next().map(|(n, _)| n);
-        match named.next() {
-            Some(_) => {
+        let by_name = &self.plan.by_name;
+        if version >= 2 {
+            return Ok(by_name.get(name).copied());
+        }
+        let told = PROTOCOLS.iter().filter(|(number, _)| proto.is_none_or(|proto| proto == *number));
+        let mut named = told.filter_map(|(_, spoken)| by_name.get(&format!("{spoken} {name}")).copied());
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => {
                 Err(format!("'{name}' is a back-end of a TCP and of a UDP service: which is not told"))
             }
-            None => Ok(number),
+            (number, _) => Ok(number),
         }
     }
 
