@@ -16,18 +16,21 @@ const LIFETIME: Duration = Duration::from_secs(60);
 pub(crate) struct Fragments<T> {
     firsts: FlowTable<FragmentKey, (T, Time)>,
     roster: Roster,
+    seed: u64,
 }
 
 impl<T: Copy> Fragments<T> {
     pub(crate) fn new(seed: u64) -> Fragments<T> {
         let firsts = FlowTable::with_capacity(CAPACITY, seed).evicting(Eviction::Oldest);
-        Fragments { firsts, roster: Roster::new(CAPACITY) }
+        Fragments { firsts, roster: Roster::new(CAPACITY), seed }
     }
 
     /// The first fragment of a datagram went by.
     pub(crate) fn first(&mut self, datagram: FragmentKey, known: T, now: Time) {
         // It cannot be full: the oldest gives way.
-        let Ok(inserted) = self.firsts.insert(datagram, datagram.hash(), (known, now)) else { return };
+        let Ok(inserted) = self.firsts.insert(datagram, datagram.hash_with(self.seed), (known, now)) else {
+            return;
+        };
         if !matches!(inserted.displaced, Displaced::Value(_)) {
             self.roster.note(inserted.id);
         }
@@ -35,13 +38,13 @@ impl<T: Copy> Fragments<T> {
 
     /// What is known of the datagram that a later fragment is of.
     pub(crate) fn later(&self, datagram: FragmentKey, now: Time) -> Option<T> {
-        let (known, seen) = self.firsts.get(&datagram, datagram.hash())?;
+        let (known, seen) = self.firsts.get(&datagram, datagram.hash_with(self.seed))?;
         (now.since(*seen) <= LIFETIME).then_some(*known)
     }
 
     /// Forgets a datagram.
     pub(crate) fn forget(&mut self, datagram: &FragmentKey) {
-        self.firsts.remove(datagram, datagram.hash());
+        self.firsts.remove(datagram, datagram.hash_with(self.seed));
     }
 
     /// Shows datagrams, and when their first fragment was seen, from place `from` on, until `show` wanted `count` of

@@ -203,6 +203,9 @@ fn everything(outside: &[Vec<u8>]) -> Vec<Vec<u8>> {
     for (number, other) in others() {
         let FlowKey4 { src, sport, .. } = key(&outside[usize::from(number)]);
         all.push(ipv4(host(other), src.into()).udp(2000 + other, sport).payload(b"yes?").build());
+        // And has had enough of one that came.
+        let came = ipv4(src.into(), host(other)).udp(sport, 2000 + other).payload(b"neighbour").build();
+        all.extend(icmp_error(&came, host(other).into(), 3, 3, 0));
     }
     // To nobody, a fragment without its first, and what is no packet of ours.
     all.push(ipv4(WEB, Ipv4Addr::new(203, 0, 113, 1)).udp(53, 9).payload(b"x").build());
@@ -230,6 +233,13 @@ fn several_workers_translate_as_one_does() {
             ("nat.untranslated".to_owned(), 1),
         ]);
         assert_eq!(account.packets.dropped, dropped, "{workers} workers");
+        // However many parts of the way each of them went.
+        let errors = all.iter().filter(|frame| wire::parse(frame).is_icmp_error(frame)).count();
+        assert!(errors > usize::from(ENDPOINTS) / 3);
+        assert_eq!(
+            account.chains["chain"].nfs["nat"].counters["icmp_errors"], errors as u64,
+            "{workers} workers"
+        );
         for (worker, records) in state.iter().enumerate() {
             let sessions = records.iter().filter(|record| record.kind == "session").count();
             assert!(sessions > 6000 / workers / 2, "worker {worker} of {workers} has {sessions} sessions");

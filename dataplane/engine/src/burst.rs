@@ -85,7 +85,9 @@ impl Burst {
     /// `None`: the copy found the pool empty, and the packet has been given the verdict
     /// [`Reason::NO_MBUFS`]; there is nothing left to do for it.
     ///
-    /// Whoever changes the lengths, types or VLAN tags that [`Headers`] are made of calls [`Burst::reparse`].
+    /// Whoever changes what [`Headers`] and [`Burst::all_usual`] are made of calls [`Burst::reparse`]: lengths (those of
+    /// IP and UDP headers and payloads, the data offset of TCP), types, VLAN tags and MPLS labels, IP versions and
+    /// protocols, fragment bits and offsets.
     #[inline]
     pub fn bytes_mut(&mut self, i: usize) -> Option<&mut [u8]> {
         let Burst { mbufs, verdicts, exceptions, .. } = self;

@@ -209,24 +209,11 @@ impl Mbufs {
         self.slots[..self.len].iter_mut().flatten()
     }
 
-    /// Every slot in use holds a plain packet ([`Mbuf::is_plain`]).
+    /// Whether no packet is missing, and each is known to be exclusive, of one segment, and no shorter than an Ethernet
+    /// header: such a burst is written to and sent without a look at each packet. `false` may be too careful.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.plain & !self.holes
-    }
-
-    /// [`Mbuf::data_mut`] of every packet, in order, when all are known to be plain and none is missing: one look at
-    /// the burst instead of some at each packet. Otherwise `None`, and [`Mbufs::data_mut`] is the way.
-    #[inline(always)]
-    pub fn plain_data_mut(&mut self) -> Option<impl Iterator<Item = &mut [u8]>> {
-        if !self.is_plain() {
-            return None;
-        }
-        // SAFETY: without holes, every slot below `len` is an `Mbuf`, which has the layout of `Option<Mbuf>`.
-        let packets =
-            unsafe { std::slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Mbuf>(), self.len) };
-        // SAFETY: `plain`: each is the only reference to its packet.
-        Some(packets.iter_mut().map(|mbuf| unsafe { mbuf.data_mut_exclusive() }))
     }
 
     /// The packets, in order, unless one may be missing.

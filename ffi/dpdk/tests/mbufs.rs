@@ -96,26 +96,25 @@ fn a_burst_knows_as_long_as_it_can_that_its_packets_are_plain() {
         }
         burst
     };
-    let is_plain = |burst: &mut Mbufs| burst.plain_data_mut().is_some();
     let mut burst = of(&[60, 14, 1500]);
-    assert!(is_plain(&mut burst) && burst.as_slice().is_some_and(|packets| packets.len() == 3));
+    assert!(burst.is_plain() && burst.as_slice().is_some_and(|packets| packets.len() == 3));
     burst.data_mut(0).unwrap().unwrap()[0] = 1;
-    assert!(is_plain(&mut burst), "writing to bytes changes nothing of that");
+    assert!(burst.is_plain(), "writing to bytes changes nothing of that");
     let taken = burst.take(1);
-    assert!(!is_plain(&mut burst) && burst.as_slice().is_none(), "a hole");
+    assert!(!burst.is_plain() && burst.as_slice().is_none(), "a hole");
     burst.compact();
-    assert!(is_plain(&mut burst));
+    assert!(burst.is_plain());
     let twin = burst.get_mut(0).unwrap().share();
-    assert!(!is_plain(&mut burst), "shared");
+    assert!(!burst.is_plain(), "shared");
     let mut other = of(&[60]);
     assert_eq!(other.append(&mut burst), 2);
-    assert!(!is_plain(&mut other));
+    assert!(!other.is_plain());
     drop((taken, twin));
     burst.push(packet(&pool, &[7; 60])).unwrap();
-    assert!(is_plain(&mut burst), "what is gone says nothing of those that come");
+    assert!(burst.is_plain(), "what is gone says nothing of those that come");
     other.clear();
     burst.split_mask(1, &mut other);
-    assert!(is_plain(&mut other));
-    assert!(!is_plain(&mut of(&[13])), "shorter than an Ethernet header");
-    assert!(!is_plain(&mut of(&[60, 5000])), "several segments");
+    assert!(other.is_plain());
+    assert!(!of(&[13]).is_plain(), "shorter than an Ethernet header");
+    assert!(!of(&[60, 5000]).is_plain(), "several segments");
 }

@@ -22,6 +22,7 @@ pub use connection::Connection;
 pub use ledger::Turnover;
 pub use packet::Transport;
 pub use phase::Phase;
+pub(crate) use state::KINDS;
 pub use tracker::{Moved, Tracker};
 pub use verdict::{Cause, Verdict};
 

@@ -17,6 +17,8 @@ use wire::{Direction, FlowKey, FlowKey4, FlowKey6, FragmentKey};
 
 const CONNECTION: &str = "connection";
 const DATAGRAM: &str = "datagram";
+/// Kinds of the records of a [`Tracker`].
+pub(crate) const KINDS: [&str; 2] = [CONNECTION, DATAGRAM];
 /// Version 2 of a datagram has a `kind`.
 const VERSIONS: [(&str, u32); 2] = [(CONNECTION, 1), (DATAGRAM, 2)];
 

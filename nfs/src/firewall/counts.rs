@@ -3,6 +3,7 @@
 
 use super::Firewall;
 use super::rules::Action;
+use crate::conntrack;
 use engine::{Command, CommandError, Cursor, PAGE, Record, Role, Scope, Selector, State, StateError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -194,10 +195,11 @@ impl State for Firewall {
         Some(Cursor(next.0.saturating_add(border)))
     }
 
-    /// Adds to the counters; those of rules that are not there any more are let go.
+    /// Adds to the counters; those of rules that are not there any more are let go, and so are connections when no rule
+    /// asks for them any more.
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
-        let (hits, connections): (Vec<&Record>, Vec<&Record>) =
-            records.iter().partition(|record| record.kind == KIND || self.tracking.is_none());
+        let (connections, hits): (Vec<&Record>, Vec<&Record>) =
+            records.iter().partition(|record| conntrack::KINDS.contains(&record.kind.as_str()));
         let hits = hits.into_iter().map(|record| self.parse(record)).collect::<Result<Vec<_>, _>>()?;
         if let Some(tracking) = &mut self.tracking {
             let connections: Vec<Record> = connections.into_iter().cloned().collect();

@@ -73,6 +73,30 @@ fn commands_about_connections_need_rules_that_ask_for_them() {
 }
 
 #[test]
+fn records_of_connections_are_let_go_when_no_rule_asks_for_them() {
+    let record = |kind: &str, value: Value| Record {
+        kind: kind.to_owned(),
+        version: 1,
+        role: engine::Role::Supporting,
+        scope: engine::Scope::Flow,
+        key: json!({ "rule": 0, "text": "allow tcp" }),
+        value,
+    };
+    let mut without = firewall(&["allow tcp"]);
+    let records = [
+        record("connection", json!({})),
+        record("datagram", json!({})),
+        record("rule_hits", json!({ "packets": 7 })),
+    ];
+    without.import(&records).expect("what it knows of");
+    assert_eq!(*without.hits, [7]);
+    let unknown = without.import(&[record("session", json!({}))]);
+    assert!(matches!(unknown, Err(engine::StateError::UnknownKind(_))), "{unknown:?}");
+    let mut with = firewall(&["allow ct state new"]);
+    assert!(with.import(&records[..1]).is_err(), "broken");
+}
+
+#[test]
 fn mistakes_in_rules_are_told_with_their_place() {
     let error = Plan::new(&config(&["allow tcp", "deny tcp form any"]), &Site::default())
         .map(|_| ())

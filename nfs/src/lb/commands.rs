@@ -21,7 +21,7 @@ pub(super) const COMMANDS: &[Command] = &[
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Set {
-    /// `web1`, of every service that has one, or `192.0.2.1:80/web1`.
+    /// `web1`, of every service that has one, `192.0.2.1:80/web1`, of both protocols, or `tcp 192.0.2.1:80/web1`.
     backend: String,
     health: Option<Health>,
     weight: Option<u32>,
@@ -74,7 +74,8 @@ impl Lb {
         }
         let plan = std::sync::Arc::clone(&self.plan);
         let is_meant = |name: &str| {
-            name == wanted.backend || name.split_once('/').is_some_and(|(_, own)| own == wanted.backend)
+            let after = |sign| name.split_once(sign).map(|(_, rest)| rest);
+            [Some(name), after(' '), after('/')].contains(&Some(wanted.backend.as_str()))
         };
         let meant: Vec<usize> =
             (0..plan.backends.len()).filter(|&n| is_meant(&plan.backends[n].name)).collect();

@@ -7,7 +7,7 @@ use ahash::AHashMap;
 use engine::{Affinity, ConfigError, Effects, Site, StateKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use wire::protocol::ip;
 use wire::{Field, Fields, Mac};
 
@@ -127,6 +127,9 @@ fn weight() -> u32 {
 /// Largest weight.
 pub(super) const MOST_WEIGHT: u32 = 100;
 
+/// Protocols with the names that those of back-ends begin with.
+pub(super) const PROTOCOLS: [(u8, &str); 2] = [(ip::TCP, "tcp"), (ip::UDP, "udp")];
+
 /// Address, port and protocol of a service or a back-end.
 pub(super) type Endpoint = (IpAddr, u16, u8);
 
@@ -135,6 +138,7 @@ pub struct Plan {
     pub(super) services: Vec<Service>,
     /// Those of all services, one after the other.
     pub(super) backends: Vec<Backend>,
+    pub(super) by_name: AHashMap<String, usize>,
     pub(super) by_endpoint: AHashMap<Endpoint, usize>,
     /// Back-ends behind NAT, by what the source of their packets is.
     pub(super) by_source: AHashMap<Endpoint, usize>,
@@ -156,7 +160,7 @@ pub(super) struct Service {
 
 /// A back-end.
 pub(super) struct Backend {
-    /// `service/name`, unique.
+    /// `tcp 192.0.2.1:80/name`, unique: a TCP and a UDP service may share address and port.
     pub name: String,
     pub service: usize,
     pub address: IpAddr,
@@ -190,6 +194,7 @@ impl Plan {
         let mut plan = Plan {
             services: Vec::new(),
             backends: Vec::new(),
+            by_name: AHashMap::new(),
             by_endpoint: AHashMap::new(),
             by_source: AHashMap::new(),
             table_size: config.table_size,
@@ -209,12 +214,14 @@ impl Plan {
 
     fn add(&mut self, config: &ServiceConfig) -> Result<(), ConfigError> {
         let refuse = |message: String, help: &str| Err(ConfigError::at("services", message).help(help));
-        let protocol = match config.protocol {
-            Protocol::Tcp => ip::TCP,
-            Protocol::Udp => ip::UDP,
+        let [tcp, udp] = PROTOCOLS;
+        let (protocol, spoken) = match config.protocol {
+            Protocol::Tcp => tcp,
+            Protocol::Udp => udp,
         };
         let endpoint = (config.address, config.port, protocol);
-        let label = std::net::SocketAddr::new(config.address, config.port);
+        let ends = SocketAddr::new(config.address, config.port);
+        let label = format!("{spoken} {ends}");
         let number = self.services.len();
         if self.by_endpoint.insert(endpoint, number).is_some() {
             return refuse(
@@ -228,7 +235,7 @@ impl Plan {
         }
         for backend in &config.backends {
             let name = format!("{label}/{}", backend.name);
-            let twice = self.backends[first..].iter().any(|known| known.name == name);
+            let twice = self.by_name.insert(name.clone(), self.backends.len()).is_some();
             if twice || backend.name.is_empty() {
                 return refuse(
                     format!("'{}' is no name for one back-end", backend.name),

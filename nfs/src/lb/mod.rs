@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod forward;
 mod maglev;
+mod moving;
 mod quick;
 mod state;
 #[cfg(test)]
@@ -18,11 +19,11 @@ use engine::{
     BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Site, State, Time,
     WorkerSite,
 };
+use moving::Moving;
 use quick::Quick;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
@@ -79,12 +80,6 @@ pub struct Lb {
     /// that there is to do; and into packets from it.
     forth: Vec<Option<Quick>>,
     back: Vec<Option<Quick>>,
-}
-
-/// Connections on their way to another worker.
-struct Moving {
-    standings: Vec<Standing>,
-    connections: Vec<(FlowKey, Connection)>,
 }
 
 /// What a packet of the burst is, before its connection is looked up.
@@ -305,38 +300,6 @@ impl Lb {
         let is_for_service = self.plan.by_endpoint.contains_key(&end(key.dst, key.dport));
         self.back.get(*backend)?.as_ref().filter(|_| !is_for_service)
     }
-
-    fn inherit(&mut self, old: Lb) {
-        let name = |lb: &Lb, n: usize| lb.plan.backends.get(n).map(|backend| backend.name.clone());
-        let ours: BTreeMap<&str, usize> =
-            self.plan.backends.iter().enumerate().map(|(n, backend)| (backend.name.as_str(), n)).collect();
-        let numbers: Vec<Option<usize>> = (0..old.plan.backends.len())
-            .map(|n| name(&old, n).and_then(|name| ours.get(name.as_str()).copied()))
-            .collect();
-        for (n, standing) in old.standings.iter().enumerate() {
-            if let Some(ours) = numbers[n] {
-                let configured = old.plan.backends[n].weight;
-                self.standings[ours].health = standing.health;
-                // A weight that was set by command stays, one of the old configuration does not.
-                if standing.weight != configured {
-                    self.standings[ours].weight = standing.weight;
-                }
-            }
-        }
-        (0..self.plan.services.len()).for_each(|service| self.refill(service));
-        for (key, connection) in old.connections() {
-            if let Some(ours) = numbers.get(usize::from(connection.backend)).copied().flatten() {
-                self.take_in(key, Connection { backend: ours as u16, ..connection });
-            }
-        }
-    }
-
-    /// All connections with canonical keys.
-    fn connections(&self) -> Vec<(FlowKey, Connection)> {
-        let v4 = self.v4.all().into_iter().map(|(key, connection)| (key.into(), connection));
-        let v6 = self.v6.all().into_iter().map(|(key, connection)| (key.into(), connection));
-        v4.chain(v6).collect()
-    }
 }
 
 impl Nf for Lb {
@@ -397,39 +360,17 @@ impl Nf for Lb {
 
     fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
         if let Ok(old) = (old as Box<dyn Any>).downcast::<Lb>() {
-            self.inherit(*old);
+            self.inherit(&old);
         }
     }
 
     fn split(&mut self, owner: &dyn Fn(&FlowKey) -> usize) -> Vec<(usize, Part)> {
-        let mut parts: BTreeMap<usize, Vec<(FlowKey, Connection)>> = BTreeMap::new();
-        for (key, connection) in self.connections() {
-            let worker = owner(&key);
-            if worker != self.worker.index {
-                let seed = self.worker.seed;
-                match key {
-                    FlowKey::V4(key) => {
-                        let ends = Ends4::of(&key).0;
-                        self.v4.remove(&ends, ends.hash_with(seed));
-                    }
-                    FlowKey::V6(key) => self.v6.remove(&key, key.hash_with(seed)),
-                }
-                parts.entry(worker).or_default().push((key, connection));
-            }
-        }
-        let moving = |connections| Moving { standings: self.standings.clone(), connections };
-        parts.into_iter().map(|(worker, part)| (worker, Box::new(moving(part)) as Part)).collect()
+        self.part_with(owner)
     }
 
     fn join(&mut self, part: Part) {
-        let Ok(part) = part.downcast::<Moving>() else { return };
-        // A worker that is new has not heard what was said of back-ends.
-        if self.standings != part.standings {
-            self.standings.clone_from(&part.standings);
-            (0..self.plan.services.len()).for_each(|service| self.refill(service));
-        }
-        for (key, connection) in part.connections {
-            self.take_in(key, connection);
+        if let Ok(part) = part.downcast::<Moving>() {
+            self.take_up(*part);
         }
     }
 

@@ -2,17 +2,18 @@
 
 use super::connections::Connection;
 use super::{Health, Lb, Standing};
-use crate::lb::config::MOST_WEIGHT;
+use crate::lb::config::{MOST_WEIGHT, PROTOCOLS};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6};
 
 const CONNECTION: &str = "connection";
 const BACKEND: &str = "backend";
-const VERSION: u32 = 1;
+/// Version 1 told back-ends by names without their protocol.
+const VERSION: u32 = 2;
 
 /// Key of a connection: as its packets to the service have it.
 #[derive(Serialize, Deserialize)]
@@ -88,8 +89,23 @@ impl Lb {
         })
     }
 
-    fn number(&self, name: &str) -> Option<usize> {
-        self.plan.backends.iter().position(|backend| backend.name == name)
+    /// The back-end of a name that a record of `version` has, of a service with that protocol if it is known.
+    ///
+    /// # Errors
+    /// When the name of an old record says too little to tell which is meant.
+    fn number(&self, name: &str, version: u32, proto: Option<u8>) -> Result<Option<usize>, String> {
+        let by_name = &self.plan.by_name;
+        if version >= 2 {
+            return Ok(by_name.get(name).copied());
+        }
+        let told = PROTOCOLS.iter().filter(|(number, _)| proto.is_none_or(|proto| proto == *number));
+        let mut named = told.filter_map(|(_, spoken)| by_name.get(&format!("{spoken} {name}")).copied());
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => {
+                Err(format!("'{name}' is a back-end of a TCP and of a UDP service: which is not told"))
+            }
+            (number, _) => Ok(number),
+        }
     }
 
     /// `None`: of a back-end that is not there any more.
@@ -109,7 +125,8 @@ impl Lb {
             if weight > MOST_WEIGHT {
                 return Err(malformed(format!("the weight {weight} is above {MOST_WEIGHT}")));
             }
-            return Ok(self.number(&backend).map(|n| Parsed::Backend(n, Standing { health, weight })));
+            let number = self.number(&backend, record.version, None).map_err(malformed)?;
+            return Ok(number.map(|n| Parsed::Backend(n, Standing { health, weight })));
         }
         let Key { src, sport, dst, dport, proto } = Deserialize::deserialize(&record.key).map_err(wrong)?;
         let Value { backend, last } = Deserialize::deserialize(&record.value).map_err(wrong)?;
@@ -122,11 +139,16 @@ impl Lb {
             }
             (src, dst) => return Err(malformed(format!("{src} and {dst} are of different IP versions"))),
         };
+        let Some(n) = self.number(&backend, record.version, Some(proto)).map_err(malformed)? else {
+            return Ok(None);
+        };
+        if self.plan.by_endpoint.get(&(dst, dport, proto)) != Some(&self.plan.backends[n].service) {
+            let to = SocketAddr::new(dst, dport);
+            return Err(malformed(format!("{to}, protocol {proto}, is not the service of '{backend}'")));
+        }
         let (canonical, direction) = key.canonical();
-        Ok(self.number(&backend).map(|n| {
-            let last = Time::from_nanos(last);
-            Parsed::Connection(canonical, Connection { last, backend: n as u16, direction })
-        }))
+        let last = Time::from_nanos(last);
+        Ok(Some(Parsed::Connection(canonical, Connection { last, backend: n as u16, direction })))
     }
 
     fn knows(&self, key: &FlowKey) -> bool {

@@ -102,7 +102,7 @@ fn what_was_said_of_back_ends_leaves_and_enters() {
     assert_eq!(new.standings, old.standings);
     assert_eq!(places(&mut new), [251, 0]);
     let mut adopted = lb();
-    adopted.inherit(old);
+    adopted.inherit(&old);
     assert_eq!(adopted.standings, new.standings);
 }
 
@@ -148,4 +148,116 @@ fn rewritten_packets_have_right_checksums() {
     rewrite(&mut frame, &headers, End::Destination, host("10.0.0.1"), 8080);
     let l4 = headers.l4_offset().expect("UDP");
     assert_eq!(frame[l4 + 6..l4 + 8], [0, 0]);
+}
+
+fn instance(services: Value) -> Lb {
+    let plan = Lb::prepare(&config(json!({ "services": services })), &Site::default()).expect("good");
+    Lb::instance(&Arc::new(plan), &WorkerSite { index: 0, count: 1, seed: 1 })
+}
+
+/// A service of each protocol on one address and port, whose back-ends have the same names.
+fn dns() -> Lb {
+    let service = |protocol, net| {
+        let backend = |name, host| json!({ "name": name, "address": format!("10.0.{net}.{host}") });
+        json!({ "address": "192.0.2.1", "port": 53, "protocol": protocol, "mode": "nat",
+                "backends": [backend("a", 1), backend("b", 2)] })
+    };
+    instance(json!([service("tcp", 0), service("udp", 1)]))
+}
+
+fn key(sport: u16, proto: u8) -> FlowKey {
+    let host = |last| u32::from(Ipv4Addr::new(192, 0, 2, last));
+    FlowKey::V4(FlowKey4 { src: host(77), dst: host(1), sport, dport: 53, proto })
+}
+
+fn know(lb: &mut Lb, key: FlowKey, backend: u16) {
+    let (canonical, direction) = key.canonical();
+    lb.take_in(canonical, Connection { last: Time::from_nanos(7), backend, direction });
+}
+
+/// Names of the back-ends of all connections, and clients' ports.
+fn known(lb: &mut Lb) -> Vec<(u64, String)> {
+    let answer = lb.answer("connections", &json!({})).expect("always");
+    let mut known: Vec<(u64, String)> = answer["connections"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|shown| {
+            let port =
+                shown["client"].as_str().expect("a text").split_once(':').expect("a port").1.to_owned();
+            (port.parse().expect("a number"), shown["backend"].as_str().expect("a name").to_owned())
+        })
+        .collect();
+    known.sort();
+    known
+}
+
+#[test]
+fn a_tcp_and_a_udp_service_may_share_a_port() {
+    use engine::{Cursor, Record, Selector};
+    let mut old = dns();
+    know(&mut old, key(1, 6), 1);
+    know(&mut old, key(2, 17), 2);
+    old.answer("set", &json!({ "backend": "udp 192.0.2.1:53/b", "health": "down" })).expect("known");
+    assert_eq!(
+        old.answer("set", &json!({ "backend": "192.0.2.1:53/a", "weight": 1 })).expect("known"),
+        json!({ "set": ["tcp 192.0.2.1:53/a", "udp 192.0.2.1:53/a"] })
+    );
+    let expected = [(1, "tcp 192.0.2.1:53/b".to_owned()), (2, "udp 192.0.2.1:53/a".to_owned())];
+    let (mut records, mut cursor) = (Vec::new(), Some(Cursor::default()));
+    while let Some(from) = cursor {
+        cursor = old.export(from, &Selector::default(), &mut records);
+    }
+    let mut new = dns();
+    new.import(&records).expect("its own records");
+    let mut adopted = dns();
+    adopted.inherit(&old);
+    for lb in [&mut new, &mut adopted] {
+        assert_eq!(known(lb), expected);
+        assert_eq!(lb.standings, old.standings);
+    }
+    // The protocol of an old record's connection tells which back-end is meant; a back-end alone may not.
+    let v1 = |records: &[Record]| {
+        let mut records = records.to_vec();
+        for record in &mut records {
+            record.version = 1;
+            let part = if record.kind == "backend" { &mut record.key } else { &mut record.value };
+            let name = part["backend"].as_str().expect("a name").split_once(' ').expect("a protocol").1;
+            part["backend"] = json!(name.to_owned());
+        }
+        records
+    };
+    let (of_backends, of_connections): (Vec<Record>, Vec<Record>) =
+        records.into_iter().partition(|record| record.kind == "backend");
+    let mut new = dns();
+    new.import(&v1(&of_connections)).expect("told by endpoint");
+    assert_eq!(known(&mut new), expected);
+    let error = new.import(&v1(&of_backends)).expect_err("one of two").to_string();
+    assert!(error.contains("192.0.2.1:53/b"), "{error}");
+    // A connection to one service is no other service's.
+    let mut foreign = of_connections;
+    foreign[0].key["dport"] = json!(54);
+    let error = dns().import(&foreign).expect_err("nobody's").to_string();
+    assert!(error.contains("192.0.2.1:54"), "{error}");
+}
+
+#[test]
+fn connections_go_to_a_worker_with_other_numbers() {
+    let mut old = dns();
+    know(&mut old, key(1, 6), 1);
+    know(&mut old, key(2, 17), 2);
+    know(&mut old, key(3, 17), 3);
+    old.answer("set", &json!({ "backend": "udp 192.0.2.1:53/a", "health": "drain" })).expect("known");
+    // Only UDP is left, with one back-end that is new and first, and without one.
+    let mut new = instance(json!([{ "address": "192.0.2.1", "port": 53, "protocol": "udp", "mode": "nat",
+        "backends": [{ "name": "z", "address": "10.0.1.9" }, { "name": "a", "address": "10.0.1.1" }] }]));
+    for (_, part) in old.split(&|_| 1) {
+        new.join(part);
+    }
+    assert_eq!(known(&mut new), [(2, "udp 192.0.2.1:53/a".to_owned())]);
+    assert_eq!(
+        new.standings.iter().map(|standing| standing.health).collect::<Vec<_>>(),
+        [Health::Up, Health::Drain]
+    );
+    assert_eq!(known(&mut old), []);
 }

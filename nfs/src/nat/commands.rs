@@ -5,7 +5,7 @@ use super::sessions::Outline;
 use super::state::is_wanted;
 use super::tuple::Endpoint;
 use engine::{Command, CommandError, PAGE, Selector};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -44,10 +44,15 @@ struct Cursor {
     cursor: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Host {
+struct Forget {
     address: Ipv4Addr,
+    /// Where to go on, and how many the steps before this one have forgotten.
+    #[serde(default)]
+    cursor: u64,
+    #[serde(default)]
+    forgotten: usize,
 }
 
 impl Nat {
@@ -92,20 +97,26 @@ impl Nat {
                 }))
             }
             "forget" => {
-                let Host { address } = crate::arguments(arguments)?;
-                let address = u32::from(address);
-                let mut forgotten = 0;
-                for index in 0..self.translator.plan.config.capacity as u32 {
-                    let outline = self.translator.sessions.outline(index);
-                    let ends = |outline: Outline| {
-                        [outline.key.src, outline.key.dst, outline.result.src, outline.result.dst]
-                    };
-                    if outline.is_some_and(|outline| ends(outline).contains(&address)) {
-                        self.translator.end(index);
-                        forgotten += 1;
+                let Forget { address, cursor, forgotten } = crate::arguments(arguments)?;
+                let mut of_host = Vec::new();
+                let next = self.translator.sessions.page(cursor, PAGE, |index, outline| {
+                    let Outline { key, result, .. } = outline;
+                    let is_end = [key.src, key.dst, result.src, result.dst].contains(&address.into());
+                    if is_end {
+                        of_host.push(index);
+                    }
+                    is_end
+                });
+                let forgotten = forgotten.saturating_add(of_host.len());
+                for index in of_host {
+                    self.translator.end(index);
+                }
+                match next {
+                    None => Ok(json!({ "forgotten": forgotten })),
+                    Some(cursor) => {
+                        Err(CommandError::Unfinished(json!(Forget { address, cursor, forgotten })))
                     }
                 }
-                Ok(json!({ "forgotten": forgotten }))
             }
             _ => Err(CommandError::Unknown(name.to_owned())),
         }

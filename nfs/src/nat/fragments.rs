@@ -26,18 +26,19 @@ pub(super) struct Fragments {
     firsts: FlowTable<FragmentKey, First>,
     /// The entry at each of the table's places.
     roster: Box<[Option<EntryId>]>,
+    seed: u64,
 }
 
 impl Fragments {
     pub(super) fn new(seed: u64) -> Fragments {
         let firsts = FlowTable::with_capacity(CAPACITY, seed).evicting(Eviction::Oldest);
-        Fragments { firsts: firsts.expiring(TICK_NANOS, 0), roster: vec![None; CAPACITY].into() }
+        Fragments { firsts: firsts.expiring(TICK_NANOS, 0), roster: vec![None; CAPACITY].into(), seed }
     }
 
     /// The first fragment of a datagram was translated.
     pub(super) fn learn(&mut self, datagram: FragmentKey, first: First) {
         // It cannot be full: the oldest gives way.
-        if let Ok(inserted) = self.firsts.insert(datagram, datagram.hash(), first) {
+        if let Ok(inserted) = self.firsts.insert(datagram, datagram.hash_with(self.seed), first) {
             self.roster[inserted.id.index()] = Some(inserted.id);
             self.firsts.touch(inserted.id, (first.seen + LIFETIME).as_nanos());
         }
@@ -45,7 +46,7 @@ impl Fragments {
 
     /// What a later fragment becomes.
     pub(super) fn find(&self, datagram: FragmentKey, now: Time) -> Option<Rewrite> {
-        let first = self.firsts.get(&datagram, datagram.hash())?;
+        let first = self.firsts.get(&datagram, datagram.hash_with(self.seed))?;
         (now.since(first.seen) <= LIFETIME).then(|| Rewrite::new(first.from, first.to))
     }
 

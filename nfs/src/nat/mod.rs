@@ -142,8 +142,9 @@ impl Nat {
                 Fate::Error { .. } if !errors::is_sound(&headers, burst.segments(i), burst.bytes(i)) => {
                     return burst.drop(i, ICMP_BAD_CHECKSUM);
                 }
-                Fate::Error { .. } => cx.count(ICMP_ERRORS, 1),
-                Fate::Whole(_) | Fate::Addresses(_) => {}
+                // One between inside hosts counts when its second half is done.
+                Fate::Error { .. } if !self.translator.is_half(&fate) => cx.count(ICMP_ERRORS, 1),
+                Fate::Error { .. } | Fate::Whole(_) | Fate::Addresses(_) => {}
             }
             let Some(bytes) = burst.bytes_mut(i) else { return };
             fate.apply(&headers, bytes);

@@ -13,6 +13,21 @@ const TICK_NANOS: u64 = 100_000_000;
 /// No session.
 const NONE: u32 = u32::MAX;
 
+/// Protocols whose sessions wait for their answers in lists of their own; there is one more for all others.
+const PROTOCOLS: [u8; 3] = [ip::TCP, ip::UDP, ip::ICMP];
+
+/// The row of a protocol's list.
+fn row(protocol: u8) -> usize {
+    PROTOCOLS.iter().position(|&known| known == protocol).unwrap_or(PROTOCOLS.len())
+}
+
+/// The ends of a list of sessions.
+#[derive(Clone, Copy)]
+struct Waiting {
+    oldest: u32,
+    newest: u32,
+}
+
 /// One direction of a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -33,7 +48,7 @@ pub(super) struct Session {
     protocol: u8,
     /// Forth and back: whether packets come out with an address of ours, to be translated once more.
     half: [bool; 2],
-    /// Neighbours in the list of sessions without an answer.
+    /// Neighbours in the list of its protocol's sessions without an answer.
     older: u32,
     newer: u32,
 }
@@ -58,9 +73,8 @@ pub(super) struct Sessions {
     slots: Box<[Option<Session>]>,
     free: Vec<u32>,
     wheel: TimerWheel,
-    /// Sessions without an answer: they give way when there is no room.
-    oldest: u32,
-    newest: u32,
+    /// Sessions without an answer, by the row of their protocol: they give way when there is no room.
+    waiting: [Waiting; PROTOCOLS.len() + 1],
     seed: u64,
 }
 
@@ -71,8 +85,7 @@ impl Sessions {
             slots: vec![None; capacity].into(),
             free: (0..capacity as u32).rev().collect(),
             wheel: TimerWheel::new(capacity, TICK_NANOS, 0),
-            oldest: NONE,
-            newest: NONE,
+            waiting: [Waiting { oldest: NONE, newest: NONE }; PROTOCOLS.len() + 1],
             seed,
         }
     }
@@ -323,41 +336,48 @@ impl Sessions {
         (to < self.slots.len()).then_some(to as u64)
     }
 
-    /// Sessions without an answer, the oldest first.
-    pub(super) fn unanswered(&self) -> impl Iterator<Item = u32> {
-        let mut at = self.oldest;
+    /// A protocol's sessions without an answer, the oldest first.
+    pub(super) fn unanswered(&self, protocol: u8) -> impl Iterator<Item = u32> {
+        let mut at = self.waiting[row(protocol)].oldest;
         std::iter::from_fn(move || {
             let session = self.get(at)?;
             Some(std::mem::replace(&mut at, session.newer))
         })
     }
 
+    /// The oldest session without an answer.
+    pub(super) fn longest_unanswered(&self) -> Option<u32> {
+        let oldest = self.waiting.iter().map(|waiting| waiting.oldest);
+        oldest.filter_map(|index| Some((self.get(index)?.since, index))).min().map(|(_, index)| index)
+    }
+
     fn list(&mut self, index: u32) {
-        let older = self.newest;
+        let Some(protocol) = self.get(index).map(|session| session.protocol) else { return };
+        let older = std::mem::replace(&mut self.waiting[row(protocol)].newest, index);
         match self.slots.get_mut(older as usize).and_then(Option::as_mut) {
             Some(session) => session.newer = index,
-            None => self.oldest = index,
+            None => self.waiting[row(protocol)].oldest = index,
         }
         if let Some(session) = &mut self.slots[index as usize] {
             session.older = older;
         }
-        self.newest = index;
     }
 
     fn unlist(&mut self, index: u32) {
         let Some(session) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else { return };
         let (older, newer) = (session.older, session.newer);
-        if older == NONE && newer == NONE && self.oldest != index {
+        let waiting = &mut self.waiting[row(session.protocol)];
+        if older == NONE && newer == NONE && waiting.oldest != index {
             return;
         }
         (session.older, session.newer) = (NONE, NONE);
         match self.slots.get_mut(older as usize).and_then(Option::as_mut) {
             Some(session) => session.newer = newer,
-            None => self.oldest = newer,
+            None => waiting.oldest = newer,
         }
         match self.slots.get_mut(newer as usize).and_then(Option::as_mut) {
             Some(session) => session.older = older,
-            None => self.newest = older,
+            None => waiting.newest = older,
         }
     }
 }

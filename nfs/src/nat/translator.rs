@@ -15,7 +15,7 @@ use wire::protocol::ip;
 use wire::tcp::flags::{ACK, RST, SYN};
 use wire::{FlowKey, FlowKey4, FragmentKey, Headers, icmp};
 
-/// Sessions without an answer that are looked at for one whose port is of use.
+/// Sessions of a protocol without an answer that are looked at for one whose port is of use.
 const CANDIDATES: usize = 256;
 
 /// What becomes of a packet.
@@ -303,16 +303,16 @@ impl Translator {
     /// that an inside endpoint could have.
     fn make_room(&mut self, wanting: Option<Endpoint>) -> bool {
         let blocks = self.plan.blocks;
-        let is_useful = |index: &u32| {
-            let Some(wanting) = wanting else { return true };
-            let source = self.sessions.get(*index).and_then(|session| session.source);
-            source.is_some_and(|inside| {
-                inside.protocol == wanting.protocol
-                    && blocks.of(inside) == blocks.of(wanting)
-                    && self.mappings.get(inside).is_some_and(|mapping| mapping.sessions == 1)
-            })
+        let found = match wanting {
+            None => self.sessions.longest_unanswered(),
+            Some(wanting) => self.sessions.unanswered(wanting.protocol).take(CANDIDATES).find(|index| {
+                let source = self.sessions.get(*index).and_then(|session| session.source);
+                source.is_some_and(|inside| {
+                    blocks.of(inside) == blocks.of(wanting)
+                        && self.mappings.get(inside).is_some_and(|mapping| mapping.sessions == 1)
+                })
+            }),
         };
-        let found = self.sessions.unanswered().take(CANDIDATES).find(is_useful);
         let Some(index) = found else { return false };
         self.end(index);
         self.turnover.evicted += 1;

@@ -5,7 +5,7 @@ use super::sessions::Outline;
 use super::state::{Text, is_wanted};
 use crate::nat::Endpoint;
 use engine::{Command, CommandError, PAGE, Selector};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
@@ -41,10 +41,15 @@ struct Cursor {
     cursor: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Host {
+struct Forget {
     address: IpAddr,
+    /// Where to go on, and how many the steps before this one have forgotten.
+    #[serde(default)]
+    cursor: u64,
+    #[serde(default)]
+    forgotten: usize,
 }
 
 impl Nat64 {
@@ -90,19 +95,31 @@ impl Nat64 {
                 }))
             }
             "forget" => {
-                let Host { address } = crate::arguments(arguments)?;
+                let Forget { address, cursor, forgotten } = crate::arguments(arguments)?;
                 let is_of = |outline: &Outline| match address {
                     IpAddr::V6(address) => outline.key.host == u128::from(address),
                     IpAddr::V4(address) => {
                         [outline.key.peer, outline.outside.address].contains(&address.into())
                     }
                 };
-                let mut forgotten = 0;
-                for (_, outline) in translator.sessions.all().iter().filter(|(_, outline)| is_of(outline)) {
-                    translator.end(&outline.key);
-                    forgotten += 1;
+                let mut of_host = Vec::new();
+                let next = translator.sessions.page(cursor, PAGE, |_, outline| {
+                    let is_end = is_of(outline);
+                    if is_end {
+                        of_host.push(outline.key);
+                    }
+                    is_end
+                });
+                let forgotten = forgotten.saturating_add(of_host.len());
+                for key in of_host {
+                    translator.end(&key);
                 }
-                Ok(json!({ "forgotten": forgotten }))
+                match next {
+                    None => Ok(json!({ "forgotten": forgotten })),
+                    Some(cursor) => {
+                        Err(CommandError::Unfinished(json!(Forget { address, cursor, forgotten })))
+                    }
+                }
             }
             _ => Err(CommandError::Unknown(name.to_owned())),
         }

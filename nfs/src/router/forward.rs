@@ -100,7 +100,7 @@ impl Router {
     }
 
     /// Looks at packets each of which may have come by another port.
-    #[cold]
+    #[inline(never)]
     fn glance_at_each(&self, burst: &Burst) -> Glance {
         let mut glance = Glance::NOTHING;
         for (i, (bytes, length)) in burst.frames().enumerate().take(BURST) {

@@ -45,14 +45,17 @@ impl Flat {
             }
         }
         let mut of_value = HashMap::new();
-        for entry in flat.root.iter_mut() {
-            *entry = match *entry {
+        for i in 0..flat.root.len() {
+            flat.root[i] = match flat.root[i] {
                 node if node & IS_NODE != 0 => node & !IS_NODE,
                 value => *of_value.entry(value).or_insert_with(|| {
                     flat.nodes.push([value; 256]);
                     (flat.nodes.len() - 1) as u32
                 }),
             };
+            if flat.bytes() > bytes {
+                return None;
+            }
         }
         flat.nodes.shrink_to_fit();
         (flat.bytes() <= bytes).then_some(flat)

@@ -143,3 +143,15 @@ fn a_flat_table_finds_the_same_and_stays_within_its_memory() {
     assert!(routes.flatten(flat.bytes()).is_some());
     assert!(routes.flatten(flat.bytes() - 1).is_none());
 }
+
+#[test]
+fn flat_routes_of_many_values_keep_their_limit() {
+    let mut routes = Routes::<u32>::new();
+    for value in 0..2000 {
+        routes.insert(value << 16, 16, value).unwrap();
+    }
+    let bytes = routes.flatten(usize::MAX).unwrap().bytes();
+    assert!(bytes > 2000 << 10);
+    assert!(routes.flatten(bytes).is_some());
+    assert!(routes.flatten(bytes - 1).is_none() && routes.flatten(512 << 10).is_none());
+}

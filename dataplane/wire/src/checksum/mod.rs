@@ -1,7 +1,8 @@
 //! The internet checksum (RFC 1071) and its incremental update (RFC 1624).
 //!
 //! One's complement has two zeros. A sum over bytes that are not all zero is never +0, so a full
-//! computation never gives 0xffff; neither do the updates here, whatever form they start from. UDP alone
+//! computation never gives 0xffff; neither do the updates here, whatever form they start from, but for a
+//! [`Delta`] of no change, or of changes that cancel out, which leaves a 0xffff as it is. UDP alone
 //! sends 0xffff for 0, since 0 means that there is no checksum (RFC 768): its functions are [`for_udp`]
 //! and the `update_udp` ones.
 

@@ -114,7 +114,7 @@ pub(super) enum Heed {
     /// It is taken for right, as there is nothing to check it against.
     Taken,
     /// It is a little beyond the window or from before it. Its receiver drops it and says what it has: so it may pass,
-    /// but changes nothing.
+    /// but changes nothing but the highest number seen, where it is beyond.
     Ignored,
 }
 

@@ -68,6 +68,43 @@ fn without_answers_the_oldest_gives_its_port_to_the_newest() {
 }
 
 #[test]
+fn sessions_of_another_protocol_do_not_stand_in_the_way_of_a_port() {
+    let mut nat = Bench::new("pool = [\"203.0.113.1\"]\nports = \"2000-2000\"");
+    // Many wait for longer, with the only port of their protocol.
+    for port in 0..1000 {
+        assert!(nat.udp((HOST, 4000), (WEB, port)).is_ok());
+    }
+    assert!(nat.tcp((HOST, 1), (WEB, 80), SYN).is_ok());
+    assert!(nat.tcp((HOST, 2), (WEB, 80), SYN).is_ok(), "the other gives its port");
+    assert_eq!((nat.sessions(), nat.nat.translator.turnover.evicted), (1001, 1));
+}
+
+#[test]
+fn the_oldest_of_any_protocol_gives_its_place() {
+    let mut nat = Bench::new("pool = [\"203.0.113.1\"]\ncapacity = 3");
+    let second = |nat: &mut Bench| nat.now = nat.now + Duration::from_secs(1);
+    nat.tcp((HOST, 1), (WEB, 80), SYN).expect("translated");
+    second(&mut nat);
+    nat.udp((HOST, 2), (WEB, 53)).expect("translated");
+    second(&mut nat);
+    nat.ping(HOST, WEB, 3).expect("translated");
+    let known = |nat: &Bench| {
+        let mut all: Vec<u8> =
+            nat.nat.translator.sessions.all().iter().map(|known| known.key.protocol()).collect();
+        all.sort_unstable();
+        all
+    };
+    for left in [[1, 17, 17], [1, 17, 17]] {
+        second(&mut nat);
+        nat.udp((OTHER, 9), (DNS, 53)).expect("translated");
+        assert_eq!(known(&nat), left);
+    }
+    nat.udp((OTHER, 10), (DNS, 53)).expect("translated");
+    nat.udp((OTHER, 11), (DNS, 53)).expect("translated");
+    assert_eq!(known(&nat), [17; 3]);
+}
+
+#[test]
 fn a_host_may_have_another_address_where_its_own_has_no_ports() {
     let pool = "pool = [\"203.0.113.0/30\"]\nports = \"2000-2001\"";
     let count = |pooling: &str| {

@@ -1,6 +1,7 @@
 //! When there is not enough of something.
 
 use super::*;
+use serde_json::json;
 
 #[test]
 fn ports_run_out_and_come_back() {
@@ -62,4 +63,29 @@ fn a_session_takes_as_much_memory_as_the_readme_says() {
     let translator = &nat.translator;
     let bytes = translator.sessions.bytes_per_session() + translator.bib.bytes_per_binding();
     assert!(bytes <= 640, "{bytes}");
+}
+
+#[test]
+fn a_host_is_forgotten_in_steps_between_which_packets_go_by() {
+    let mut nat = Bench::new("pool = [\"203.0.113.1\"]\ncapacity = 65536");
+    for port in 0..1000 {
+        nat.udp((HOST, port), (WEB.0, 53)).expect("translated");
+        nat.udp((OTHER, port), (DNS.0, 53)).expect("translated");
+    }
+    let mut forget = |address: &str| {
+        let mut arguments = json!({ "address": address });
+        for step in 1.. {
+            match nat.nat.answer("forget", &arguments) {
+                Err(CommandError::Unfinished(next)) => arguments = next,
+                answer => return (answer.expect("an answer"), step),
+            }
+        }
+        unreachable!("a command ends")
+    };
+    let (answer, steps) = forget(HOST);
+    assert_eq!(answer, json!({ "forgotten": 1000 }));
+    assert!(steps >= 65_536 / (16 * engine::PAGE), "{steps}");
+    assert_eq!(forget(HOST).0, json!({ "forgotten": 0 }));
+    assert_eq!(forget("192.0.2.53").0, json!({ "forgotten": 1000 }));
+    assert_eq!(nat.sessions(), 0);
 }
