@@ -25,6 +25,13 @@ pub struct Record {
     pub value: Value,
 }
 
+impl Record {
+    /// Whether every worker's instance has it, or one like it: packets depend on it, and it is no flow's.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.scope == Scope::Shared && self.role != Role::Reporting
+    }
+}
+
 /// What a piece of state is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
