@@ -294,3 +294,25 @@ fn no_neighbour_is_lost_whatever_the_number_of_workers() {
     }
     engine.stop().expect("stop");
 }
+
+#[test]
+fn a_command_in_steps_goes_on_while_workers_come_and_go() {
+    let monitor = |workers| plan("monitor", workers, "{ capacity = 50000 }");
+    let engine = Engine::start(&eal(), monitor(1)).expect("start");
+    std::thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            for workers in [3, 1, 2, 1, 3, 2, 1, 2] {
+                engine.apply(monitor(workers)).expect("applied");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut answers = 0;
+        while !changes.is_finished() || answers == 0 {
+            let answer = engine.command("x", "reset", &json!({})).expect("an answer");
+            assert!((1..=3).contains(&answer.len()), "{answer:?}");
+            answers += 1;
+        }
+    });
+    assert_eq!(ask(&engine, "reset", &json!({})).len(), 2);
+    engine.stop().expect("stop");
+}

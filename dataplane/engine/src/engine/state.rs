@@ -206,11 +206,12 @@ impl Inner {
     /// What the instances of an NF know that is no flow's and that packets depend on: of all workers but one.
     pub(crate) fn replicas(&mut self, nf: usize, but: Option<usize>) -> Vec<Record> {
         let mut replicas = Vec::new();
+        let selector = Selector { scope: Some(Scope::Shared), ..Selector::default() };
         for worker in (0..self.plan.cores.len()).filter(|worker| Some(*worker) != but) {
             let mut cursor = Some(Cursor::default());
             while let Some(at) = cursor {
                 // An instance that has fallen knows nothing.
-                let page = self.page(nf, worker, at, &Selector::default());
+                let page = self.page(nf, worker, at, &selector);
                 let Ok((records, next)) = page else { break };
                 replicas.extend(records.into_iter().filter(Record::is_replica));
                 cursor = next;
