@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 mod ending;
 mod state;
 
-pub(crate) use state::guarded;
+pub(crate) use state::{all_pages, guarded};
 
 /// Reports from workers that wait for the supervisor.
 const REPORTS: usize = 1024;
@@ -99,7 +99,7 @@ impl Engine {
         }
         let layout = Arc::new(Layout::compile(&plan, 1, hashing(&ports), None));
         let pool = pools.on(ports.values().find_map(|port| port.socket))?;
-        let next = NextGraphs::prepare(eal, &plan, layout.clone(), pool.clone())?;
+        let next = NextGraphs::prepare(eal, &plan, layout.clone(), pool.clone(), 0)?;
         let mut crew = Crew::default();
         for (index, &core) in plan.cores.iter().enumerate() {
             match Hand::start(eal, index, core, plan.idle, clock, outlet.clone()) {
@@ -210,9 +210,10 @@ impl Inner {
         }
         let hashing = self.layout.hashing;
         let layout = Arc::new(Layout::compile(&plan, generation, hashing, Some(&self.layout)));
-        let next = NextGraphs::prepare(&self.eal, &plan, layout.clone(), self.pool.clone())?;
+        let before = self.crew.hands.len();
+        let mut next = NextGraphs::prepare(&self.eal, &plan, layout.clone(), self.pool.clone(), before)?;
         let mut hired = Vec::new();
-        for (index, &core) in plan.cores.iter().enumerate().skip(self.crew.hands.len()) {
+        for (index, &core) in plan.cores.iter().enumerate().skip(before) {
             match Hand::start(&self.eal, index, core, plan.idle, self.clock, self.outlet.clone()) {
                 Ok(hand) => hired.push(hand),
                 Err(error) => {
@@ -220,6 +221,10 @@ impl Inner {
                     return Err(error);
                 }
             }
+        }
+
+        if before < layout.workers {
+            self.acquaint(&layout, &mut next, before);
         }
 
         // Commit: stop receiving, let everything out, take, rewire, give.
@@ -261,7 +266,7 @@ impl Inner {
         let old_nfs = std::mem::replace(&mut self.plan, plan.clone()).nfs;
         self.layout = layout;
         dismissed.into_iter().for_each(Hand::dismiss);
-        ending::finish_removed(&old_nfs, &plan.nfs, unwanted);
+        ending::finish_removed(&old_nfs, unwanted);
         if let Err(error) = self.close(loose) {
             tracing::error!(%error, "a removed capture was not written to its end");
         }

@@ -159,6 +159,22 @@ impl Layout {
         }
     }
 
+    /// The NF here that takes over from one of another layout: that of the same name and kind.
+    pub(crate) fn heir_of(&self, node: &Node) -> Option<usize> {
+        self.nfs.iter().position(|nf| nf.name == node.name && nf.prepared.kind() == node.prepared.kind())
+    }
+
+    /// Whether the packets of a flow still have the hash that they had under the layout before, in all chains that
+    /// were there. One worker owns all of them, whatever their hash.
+    pub(crate) fn hashes_as(&self, before: &Layout) -> bool {
+        let rules = |chain: &Chain| chain.stages.iter().map(|stage| stage.rule.clone()).collect::<Vec<_>>();
+        let unchanged = |chain: &Chain| {
+            let old = before.chains.iter().find(|old| old.id == chain.id);
+            old.is_none_or(|old| rules(old) == rules(chain))
+        };
+        self.workers == 1 || self.hashing == before.hashing && self.chains.iter().all(unchanged)
+    }
+
     /// Where a packet goes on that an NF gives out: the chain that it was in, if that still is and the NF still stands
     /// in it, else the first chain in which the NF stands. `None` when it stands in none.
     pub(crate) fn place(&self, id: u32, nf: usize) -> Option<(usize, usize)> {

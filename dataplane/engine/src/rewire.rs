@@ -5,7 +5,7 @@
 use crate::burst::PortNumbers;
 use crate::cx::{Cx, Outbox};
 use crate::device::{self, Loose, OpenPort};
-use crate::engine::guarded;
+use crate::engine::{all_pages, guarded};
 use crate::error::EngineError;
 use crate::fragments::Fragments;
 use crate::graph::{Graph, RING, RingOut, UPDATES};
@@ -15,6 +15,7 @@ use crate::nf::Nf;
 use crate::plan::Plan;
 use crate::site::WorkerSite;
 use crate::source::Rx;
+use crate::state::{Record, Role, Scope};
 use crate::stats::{NodeStats, WorkerStats};
 use crate::steer;
 use crate::time::Time;
@@ -30,28 +31,31 @@ type Rings = Vec<Vec<Option<(RingOut, RingReceiver)>>>;
 /// Instances by worker and NF.
 type Instances = Vec<Vec<Box<dyn Nf>>>;
 
-/// Instances that nobody took over, with their NF's number in the old layout.
-pub(crate) type Orphans = Vec<(usize, Box<dyn Nf>)>;
+/// Instances that nobody needs any more, those of NFs that are gone with their number in the old layout.
+pub(crate) type Orphans = Vec<(Option<usize>, Box<dyn Nf>)>;
 
 /// Everything of the next generation that could have failed to be had.
 pub(crate) struct NextGraphs {
     layout: Arc<Layout>,
     pool: Pool,
+    /// Of each worker, those that go included.
     sites: Vec<WorkerSite>,
+    /// For each worker. Those for a worker that goes adopt what it has, so that it is parted in the new plan's terms.
     instances: Instances,
     rings: Rings,
 }
 
 impl NextGraphs {
-    /// Makes instances and rings for every worker of the plan.
+    /// Makes instances for every worker of the plan and for those that go, of `before` workers, and rings.
     pub(crate) fn prepare(
         eal: &Eal,
         plan: &Plan,
         layout: Arc<Layout>,
         pool: Pool,
+        before: usize,
     ) -> Result<Self, EngineError> {
         let workers = layout.workers;
-        let sites: Vec<WorkerSite> = (0..workers).map(|index| worker_site(plan, index)).collect();
+        let sites: Vec<WorkerSite> = (0..workers.max(before)).map(|index| worker_site(plan, index)).collect();
         let instances =
             sites.iter().map(|site| plan.nfs.iter().map(|nf| nf.prepared.instance(site)).collect()).collect();
         let mut rings: Rings = Vec::with_capacity(workers);
@@ -77,6 +81,43 @@ impl NextGraphs {
         Ok(NextGraphs { layout, pool, sites, instances, rings })
     }
 
+    /// Tells the instances of an NF on workers that are new, from the `first` on, what the others know that is no
+    /// flow's: what commands have set, above all. `whole` is an instance of the old plan that knows it.
+    pub(crate) fn acquaint(&mut self, nf: usize, whole: Box<dyn Nf>, first: usize, now: Time) {
+        let node = &self.layout.nfs[nf];
+        let prepared = node.prepared.as_ref();
+        let mut heir = prepared.instance(&WorkerSite { index: 0, count: 1, ..self.sites[0] });
+        let (stats, mut outbox) =
+            (NodeStats::new(prepared.drops().len(), prepared.counters().len()), Outbox::new());
+        let mut cx = Cx {
+            now,
+            worker: 0,
+            workers: 1,
+            chain: self.layout.chains.get(node.home).map_or(0, |chain| chain.id),
+            pool: &self.pool,
+            stats: &stats,
+            outbox: &mut outbox,
+        };
+        // The same way as on the workers that stay, so that the new plan prevails in the same things.
+        if guarded(|| heir.adopt(whole, &mut cx)).is_none() {
+            return;
+        }
+        let mut records = all_pages(heir.as_mut());
+        records.retain(Record::is_replica);
+        if records.is_empty() {
+            return;
+        }
+        for (site, instances) in self.sites.iter().zip(&mut self.instances).skip(first) {
+            let told = guarded(|| instances[nf].state().map(|state| state.import(&records)));
+            if let Some(Some(Err(error))) = &told {
+                tracing::warn!(nf = node.name, worker = site.index, %error, "it knows its configuration alone");
+            }
+            if told.is_none() {
+                instances[nf] = prepared.instance(site);
+            }
+        }
+    }
+
     /// Builds the workers' graphs, taking over what the old ones have. `ports` are the open ports of the plan,
     /// in its order, with their loose queues. Returns the graphs, and the old instances that nobody took over, by
     /// NF of the old layout.
@@ -90,9 +131,12 @@ impl NextGraphs {
         let now = old.iter().map(|graph| graph.ticked).max().unwrap_or(Time::ZERO);
         let stats: Vec<Arc<WorkerStats>> =
             (0..workers).map(|_| Arc::new(WorkerStats::new(&self.layout))).collect();
-        // Nothing waits there now; the ways that datagrams take are still right.
-        let mut fragments: Vec<Fragments> =
-            old.iter_mut().map(|graph| std::mem::replace(&mut graph.fragments, Fragments::new())).collect();
+        // Nothing waits there now; the ways that datagrams take are still right where flows are hashed as before.
+        let mut fragments: Vec<Fragments> = old
+            .iter_mut()
+            .filter(|graph| self.layout.hashes_as(&graph.layout))
+            .map(|graph| std::mem::replace(&mut graph.fragments, Fragments::new()))
+            .collect();
         fragments.resize_with(workers, Fragments::new);
         let (instances, unwanted) =
             adopt(&self.layout, &self.pool, self.instances, old, &stats, &self.sites, now);
@@ -187,8 +231,8 @@ fn updates(workers: usize) -> (Senders, Receivers) {
     (senders, receivers)
 }
 
-/// New instances take over from old ones of the same name and kind; where the number of workers changes, flows
-/// move to the worker that owns them now. Returns them, and what nobody took over.
+/// New instances take over from old ones of the same name and kind; where the number of workers or the rule of who
+/// owns what changes, flows move to the worker that owns them now. Returns them, and what nobody took over.
 fn adopt(
     layout: &Layout,
     pool: &Pool,
@@ -202,27 +246,26 @@ fn adopt(
     let mut outbox = Outbox::new();
     let mut unwanted = Vec::new();
     let mut moving: BTreeMap<usize, Vec<(usize, crate::nf::Part)>> = BTreeMap::new();
+    let mut reports: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
     for (worker, graph) in old.into_iter().enumerate() {
         let Graph { layout: old_layout, stats: old_stats, instances, .. } = *graph;
         for (old_nf, instance) in instances.into_iter().enumerate() {
             let Some(instance) = instance else { continue };
             let node = &old_layout.nfs[old_nf];
-            let heir = layout
-                .nfs
-                .iter()
-                .position(|nf| nf.name == node.name && nf.prepared.kind() == node.prepared.kind());
-            let Some(nf) = heir else {
-                old_stats.drop_held(&old_layout, old_nf, Reason::REMOVED);
-                unwanted.push((old_nf, instance));
+            let Some(nf) = layout.heir_of(node) else {
+                old_stats.drop_held(&old_layout, old_nf, 0, Reason::REMOVED);
+                unwanted.push((Some(old_nf), instance));
                 continue;
             };
             let rule = &layout.nfs[nf].rule;
             let owner = |key: &FlowKey| steer::owner(layout, rule, key);
             // What a worker that goes holds is on the first one's account until it is where it belongs.
-            let account = if worker < layout.workers { worker } else { 0 };
-            old_stats.hand_held_to(&old_layout, old_nf, &new_stats[account], (layout, nf));
+            let stays = worker < layout.workers;
+            let account = &new_stats[if stays { worker } else { 0 }];
+            let held_before = account.held(layout, nf);
+            old_stats.hand_held_to(&old_layout, old_nf, account, (layout, nf));
             let unused = NodeStats::new(0, 0);
-            let stats = new_stats[account].nodes(layout, nf).next().unwrap_or(&unused);
+            let stats = account.nodes(layout, nf).next().unwrap_or(&unused);
             let mut cx = Cx {
                 now,
                 worker,
@@ -232,27 +275,41 @@ fn adopt(
                 stats,
                 outbox: &mut outbox,
             };
-            if let Some(instances) = new.get_mut(worker) {
-                if guarded(|| instances[nf].adopt(instance, &mut cx)).is_none() {
-                    // It starts empty: what it was to take over fell with it.
-                    instances[nf] = layout.nfs[nf].prepared.instance(&sites[worker]);
-                    new_stats[account].drop_held(layout, nf, Reason::PANIC);
-                } else if layout.workers != old_workers || layout.hashing != old_layout.hashing {
-                    let parts = guarded(|| instances[nf].split(&owner)).unwrap_or_default();
-                    moving.entry(nf).or_default().extend(parts);
-                }
-            } else {
-                // This worker goes: all that it has belongs to others now.
-                let mut instance = instance;
-                moving.entry(nf).or_default().extend(guarded(|| instance.split(&owner)).unwrap_or_default());
-                let _ = guarded(|| instance.drain(&mut cx));
-                unwanted.push((old_nf, instance));
+            let heir = &mut new[worker][nf];
+            if guarded(|| heir.adopt(instance, &mut cx)).is_none() {
+                // It starts empty: what it was to take over fell with it.
+                *heir = layout.nfs[nf].prepared.instance(&sites[worker]);
+                account.drop_held(layout, nf, held_before, Reason::PANIC);
+            } else if layout.workers.max(old_workers) > 1
+                && (layout.workers != old_workers
+                    || layout.hashing != old_layout.hashing
+                    || layout.nfs[nf].rule != node.rule)
+            {
+                let parts = guarded(|| heir.split(&owner)).unwrap_or_default();
+                moving.entry(nf).or_default().extend(parts);
+            }
+            if !stays {
+                // All that it has belongs to others now.
+                let mut records = all_pages(heir.as_mut());
+                records.retain(|record| record.scope == Scope::Shared && record.role == Role::Reporting);
+                reports.entry(nf).or_default().extend(records);
+                let _ = guarded(|| heir.drain(&mut cx));
             }
             for _ in outbox.emitted.drain(..) {
                 stats.drop(Reason::REMOVED, 1);
             }
+            if !stays {
+                account.drop_held(layout, nf, held_before, Reason::REMOVED);
+            }
             outbox.updates.clear();
             outbox.events.clear();
+        }
+    }
+    unwanted.extend(new.split_off(layout.workers).into_iter().flatten().map(|instance| (None, instance)));
+    for (nf, records) in reports.into_iter().filter(|(_, records)| !records.is_empty()) {
+        let heir = &mut new[0][nf];
+        if let Some(Some(Err(error))) = guarded(|| heir.state().map(|state| state.import(&records))) {
+            tracing::warn!(nf = layout.nfs[nf].name, %error, "what a worker that went had counted is lost");
         }
     }
     for (nf, parts) in moving {

@@ -174,9 +174,9 @@ impl WorkerStats {
         u64::saturating_sub(taken, released)
     }
 
-    /// Ends the account of what an NF held: it was dropped.
-    pub(crate) fn drop_held(&self, layout: &Layout, nf: usize, reason: Reason) {
-        let held = self.held(layout, nf);
+    /// Ends the account of what an NF held but for `kept` packets: they were dropped.
+    pub(crate) fn drop_held(&self, layout: &Layout, nf: usize, kept: u64, reason: Reason) {
+        let held = self.held(layout, nf).saturating_sub(kept);
         if let Some(node) = self.nodes(layout, nf).next() {
             node.released.add(held);
             node.drop(reason, held);

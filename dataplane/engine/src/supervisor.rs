@@ -159,10 +159,12 @@ impl Watch {
             std::mem::take(&mut self.restarts).into_iter().partition(|restart| restart.due <= Instant::now());
         self.restarts = later;
         for restart in due {
-            let inner = lock(&self.inner);
+            let mut inner = lock(&self.inner);
             if inner.layout.generation != restart.generation {
                 continue;
             }
+            // What commands have set since it started, its peers know.
+            let replicas = inner.replicas(restart.nf, Some(restart.worker));
             let site = crate::rewire::worker_site(&inner.plan, restart.worker);
             let prepared = inner.plan.nfs[restart.nf].prepared.clone();
             let saved = self
@@ -172,10 +174,12 @@ impl Watch {
             // A constructor that panics must not take the supervisor along.
             let made = catch_unwind(AssertUnwindSafe(|| {
                 let mut instance = prepared.instance(&site);
-                if let (Some(records), Some(state)) = (saved, instance.state())
-                    && let Err(error) = state.import(records)
-                {
-                    tracing::warn!(nf = restart.name, %error, "restarted empty");
+                for records in [saved, Some(replicas.as_slice())].into_iter().flatten() {
+                    if let Some(state) = instance.state()
+                        && let Err(error) = state.import(records)
+                    {
+                        tracing::warn!(nf = restart.name, %error, "restarted without all of its state");
+                    }
                 }
                 instance
             }));

@@ -197,6 +197,9 @@ pub(super) fn is_wanted(selector: &Selector, key: &FlowKey, changed: Time) -> bo
 /// Connections first, then datagrams.
 impl State for Tracker {
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
+        if !selector.wants_scope(Scope::Flow) {
+            return None;
+        }
         let border = 2 * self.capacity() as u64;
         if cursor.0 < border {
             let next = selector.wants_kind(CONNECTION).then(|| {

@@ -136,7 +136,7 @@ pub(super) fn is_wanted(selector: &Selector, key: &FlowKey, flow: &Flow) -> bool
 
 impl State for Monitor {
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
-        if !selector.wants_kind(KIND) {
+        if !selector.wants_kind(KIND) || !selector.wants_scope(Scope::Flow) {
             return None;
         }
         let next = self.accounts.page(cursor.0, PAGE, |key, flow| {

@@ -336,7 +336,7 @@ impl Nat {
 impl State for Nat {
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
         if cursor.0 < FRAGMENTS {
-            if !selector.wants_kind(SESSION) {
+            if !selector.wants_kind(SESSION) || !selector.wants_scope(Scope::Flow) {
                 return Some(Cursor(FRAGMENTS));
             }
             let next = self.translator.sessions.page(cursor.0, PAGE, |_, outline| {

@@ -1,5 +1,5 @@
-//! A channel leaves and enters as one record per worker, of kind `channel`; settings that an operator changed as one
-//! of kind `settings`. Packets on their way do not leave.
+//! A channel leaves and enters as one record per worker, of kind `channel`; settings that an operator changed, the
+//! same on all workers, as one of kind `settings`. Packets on their way do not leave.
 
 use super::Netem;
 use super::channel::Channel;
@@ -12,7 +12,7 @@ const CHANNEL: &str = "channel";
 const SETTINGS: &str = "settings";
 const VERSION: u32 = 1;
 
-/// Key of both kinds: each worker has its own.
+/// Key of a channel: each worker has its own.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Key {
@@ -26,18 +26,11 @@ enum Part {
 }
 
 impl Netem {
-    fn record(&self, kind: &str, role: Role, value: Value) -> Record {
-        Record {
-            kind: kind.to_owned(),
-            version: VERSION,
-            role,
-            scope: Scope::Shared,
-            key: json!(Key { worker: self.worker.index }),
-            value,
-        }
+    fn record(kind: &str, role: Role, key: Value, value: Value) -> Record {
+        Record { kind: kind.to_owned(), version: VERSION, role, scope: Scope::Shared, key, value }
     }
 
-    /// What a record changes here: nothing, if it is another worker's.
+    /// What a record changes here: nothing, if it is another worker's channel.
     fn parse(&self, record: &Record) -> Result<Option<Part>, StateError> {
         let kind = match record.kind.as_str() {
             CHANNEL => CHANNEL,
@@ -48,14 +41,13 @@ impl Netem {
             return Err(StateError::TooNew { kind: kind.to_owned(), found: record.version, known: VERSION });
         }
         let malformed = |message: String| StateError::Malformed { kind: kind.to_owned(), message };
-        let key: Key = Key::deserialize(&record.key).map_err(|error| malformed(error.to_string()))?;
-        let part = if kind == CHANNEL {
-            Part::Channel(Channel::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?)
-        } else {
+        if kind == SETTINGS {
             let config = Config::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?;
-            Part::Settings(Box::new(self.permitted(&config).map_err(malformed)?))
-        };
-        Ok((key.worker == self.worker.index).then_some(part))
+            return Ok(Some(Part::Settings(Box::new(self.permitted(&config).map_err(malformed)?))));
+        }
+        let key = Key::deserialize(&record.key).map_err(|error| malformed(error.to_string()))?;
+        let channel = Channel::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?;
+        Ok((key.worker == self.worker.index).then_some(Part::Channel(channel)))
     }
 }
 
@@ -66,10 +58,11 @@ impl State for Netem {
             return None;
         }
         if selector.wants_kind(CHANNEL) {
-            out.push(self.record(CHANNEL, Role::Supporting, json!(self.channel)));
+            let key = json!(Key { worker: self.worker.index });
+            out.push(Self::record(CHANNEL, Role::Supporting, key, json!(self.channel)));
         }
         if self.settings != self.plan.settings && selector.wants_kind(SETTINGS) {
-            out.push(self.record(SETTINGS, Role::Configuring, json!(self.settings.config)));
+            out.push(Self::record(SETTINGS, Role::Configuring, json!({}), json!(self.settings.config)));
         }
         None
     }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wire::{Mac, Prefix};
 
 /// Configuration of [`super::Router`].
@@ -75,7 +75,9 @@ pub struct Plan {
     pub(super) capacity: usize,
     /// Errors per second and worker.
     pub(super) icmp_rate: u64,
-    pub(super) routes: Arc<RouteTable>,
+    routes: Arc<RouteTable>,
+    /// The routes of a former plan, with all changes since; set before packets flow.
+    inherited: OnceLock<Arc<RouteTable>>,
     pub(super) seed: u64,
 }
 
@@ -111,8 +113,23 @@ impl Plan {
             icmp_rate: (u64::from(config.icmp_rate) / site.workers.max(1) as u64)
                 .max(u64::from(config.icmp_rate > 0)),
             routes: Arc::new(routes),
+            inherited: OnceLock::new(),
             seed: site.seed,
         })
+    }
+
+    /// The routes that all workers have: those of the configuration, or those of the former one with what has changed
+    /// since.
+    #[inline]
+    pub(super) fn routes(&self) -> &Arc<RouteTable> {
+        self.inherited.get().unwrap_or(&self.routes)
+    }
+
+    /// Takes over the routes of a former plan of the same routes, for all workers. The first one that is offered stays.
+    pub(super) fn inherit_routes(&self, old: &Arc<RouteTable>) {
+        if !Arc::ptr_eq(self.routes(), old) {
+            self.inherited.get_or_init(|| Arc::clone(old));
+        }
     }
 
     /// The interface on a port.

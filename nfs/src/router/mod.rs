@@ -122,10 +122,19 @@ impl Router {
 
     /// Takes over the table that was compiled last.
     fn refresh(&mut self) {
-        if let Some(table) = self.routes.news(self.table.version) {
+        if !Arc::ptr_eq(self.plan.routes(), &self.routes) {
+            self.share_routes();
+            self.readjust();
+        } else if let Some(table) = self.routes.news(self.table.version) {
             self.table = table;
             self.readjust();
         }
+    }
+
+    /// Uses the routes that all workers have.
+    fn share_routes(&mut self) {
+        self.routes = Arc::clone(self.plan.routes());
+        self.table = self.routes.table();
     }
 
     /// Makes all adjacencies anew.
@@ -346,12 +355,12 @@ addresses = ["192.0.2.254/24", "2001:db8:1::254/64"]
     }
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
-        let table = plan.routes.table();
+        let routes = Arc::clone(plan.routes());
         let mut router = Router {
             plan: Arc::clone(plan),
             worker: *worker,
-            routes: Arc::clone(&plan.routes),
-            table,
+            table: routes.table(),
+            routes,
             adjacencies: Vec::with_capacity(routes::MOST_WAYS),
             neighbours: Neighbours::new(plan, *worker),
             errors: Budget::new(plan.icmp_rate),

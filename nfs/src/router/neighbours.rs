@@ -125,6 +125,11 @@ impl Neighbours {
         hop.hash(self.seed) as usize % self.worker.count.max(1) == self.worker.index
     }
 
+    /// They belong to that worker now.
+    pub fn move_to(&mut self, worker: WorkerSite) {
+        self.worker = worker;
+    }
+
     /// Puts or replaces one; `false` when there is no room.
     pub fn put(&mut self, hop: Hop, neighbour: Neighbour) -> bool {
         if let Some(old) = self.get(&hop).copied() {

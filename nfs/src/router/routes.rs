@@ -223,14 +223,21 @@ impl RouteTable {
         }
     }
 
-    /// Notes changes, and has them compiled; `false` when there is no thread to do it.
+    /// Notes changes, and has them compiled; `false` when there is no thread to do it. Those that were noted before,
+    /// at the same time, cost nothing.
     #[must_use]
     pub fn change(self: &Arc<Self>, changes: impl IntoIterator<Item = (Prefix, Change)>) -> bool {
         {
             let mut noted = lock(&self.changes);
+            let before = noted.1.len();
             for (prefix, change) in changes {
-                noted.0.insert(prefix, change);
-                noted.1.push(prefix);
+                if noted.0.get(&prefix) != Some(&change) {
+                    noted.0.insert(prefix, change);
+                    noted.1.push(prefix);
+                }
+            }
+            if noted.1.len() == before {
+                return true;
             }
         }
         let waker = self.waker.get_or_init(|| start(Arc::downgrade(self)));

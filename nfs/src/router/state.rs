@@ -168,8 +168,8 @@ impl Router {
     pub(super) fn inherit(&mut self, mut old: Router, cx: &mut Cx<'_>) {
         self.errors.inherit(&old.errors);
         if self.routes.same_origin(&old.routes) {
-            self.routes = old.routes.clone();
-            self.table = old.table.clone();
+            self.plan.inherit_routes(&old.routes);
+            self.share_routes();
         } else if self.worker.index == 0 {
             let usable = |route: &Route| {
                 parse_route(&format!("::/0 {}", Written(route, &old.plan.interfaces)), &self.plan.interfaces)
@@ -198,6 +198,7 @@ impl Router {
         if self.plan.same_neighbours(&old.plan) {
             let fresh = Neighbours::new(&self.plan, self.worker);
             self.neighbours = std::mem::replace(&mut old.neighbours, fresh);
+            self.neighbours.move_to(self.worker);
         } else {
             for (hop, known) in old.neighbours.all() {
                 let name = old.plan.interface(hop.interface).map(|interface| interface.name.as_str());
@@ -282,7 +283,8 @@ impl State for Router {
                         self.neighbours.put(hop, neighbour);
                     }
                 }
-                Parsed::Route(prefix, change) if !self.routes.is_fixed(prefix) => {
+                // All workers share the routes: the first one changes them.
+                Parsed::Route(prefix, change) if self.worker.index == 0 && !self.routes.is_fixed(prefix) => {
                     changes.push((prefix, change));
                 }
                 Parsed::Budget(worker, tokens, at) if worker == self.worker.index => {

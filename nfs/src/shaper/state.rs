@@ -1,5 +1,5 @@
 //! Budgets leave and enter as records of kind `class`, one for each class of each worker; rates that an operator
-//! changed as a record of kind `rates`. Packets that wait do not leave.
+//! changed, the same on all workers, as one record of kind `rates`. Packets that wait do not leave.
 
 use super::meter::Tokens;
 use super::{Account, Config, Shaper};
@@ -17,13 +17,6 @@ const VERSION: u32 = 1;
 struct Key {
     worker: usize,
     class: String,
-}
-
-/// Key of changed rates: each worker knows them.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WorkerKey {
-    worker: usize,
 }
 
 /// Value of a class. Tokens are bits times 10⁹.
@@ -67,7 +60,7 @@ impl Shaper {
         Record { kind, version, role, scope, key, value }
     }
 
-    /// What a record changes here: nothing, if it is another worker's.
+    /// What a record changes here: nothing, if it is another worker's budget.
     fn parse(&self, record: &Record) -> Result<Option<Part>, StateError> {
         let kind = match record.kind.as_str() {
             CLASS => CLASS,
@@ -79,11 +72,9 @@ impl Shaper {
         }
         let malformed = |message: String| StateError::Malformed { kind: kind.to_owned(), message };
         if kind == RATES {
-            let key: WorkerKey = typed(&record.key).map_err(malformed)?;
             let config: Config = typed(&record.value).map_err(malformed)?;
             self.permitted(&config).map_err(malformed)?;
-            let part = Part::Rates(Box::new(config));
-            return Ok((key.worker == self.worker.index).then_some(part));
+            return Ok(Some(Part::Rates(Box::new(config))));
         }
         let key: Key = typed(&record.key).map_err(malformed)?;
         let saved: Saved = typed(&record.value).map_err(malformed)?;
@@ -121,8 +112,7 @@ impl State for Shaper {
         }
         let worker = self.worker.index;
         if cursor.0 == 0 && self.config != self.plan.config && selector.wants_kind(RATES) {
-            let key = json!(WorkerKey { worker });
-            out.push(Self::record(RATES, Role::Configuring, key, json!(self.config)));
+            out.push(Self::record(RATES, Role::Configuring, json!({}), json!(self.config)));
         }
         if !selector.wants_kind(CLASS) {
             return None;

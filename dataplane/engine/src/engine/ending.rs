@@ -126,14 +126,11 @@ impl Inner {
 }
 
 /// NFs that a change of configuration removed write their reports, from what their instances leave.
-pub(super) fn finish_removed(old: &[NfPlan], new: &[NfPlan], orphans: Orphans) {
+pub(super) fn finish_removed(old: &[NfPlan], orphans: Orphans) {
     let mut records: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
     for (nf, mut instance) in orphans {
-        let kept = new
-            .iter()
-            .any(|next| next.name == old[nf].name && next.prepared.kind() == old[nf].prepared.kind());
-        if !kept {
-            records.entry(nf).or_default().extend(super::state::all_pages(instance.as_mut()));
+        if let Some(nf) = nf {
+            records.entry(nf).or_default().extend(super::all_pages(instance.as_mut()));
         }
     }
     for (nf, records) in records {

@@ -2,11 +2,14 @@
 
 use super::{Engine, Inner};
 use crate::error::EngineError;
+use crate::layout::Layout;
 use crate::nf::{CommandError, Nf};
+use crate::rewire::NextGraphs;
 use crate::state::{Cursor, Record, Role, Scope, Selector, StateError};
 use crate::worker::Worker;
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -58,7 +61,16 @@ impl Engine {
     /// # Errors
     /// No such NF, and whatever an instance says against it.
     pub fn command(&self, nf: &str, name: &str, arguments: &Value) -> Result<Vec<Value>, EngineError> {
-        (0..self.workers()).map(|worker| self.command_one(nf, worker, name, arguments)).collect()
+        let mut answers = Vec::new();
+        // Workers may come and go between the steps; one that is gone has nothing left to do.
+        while answers.len() < self.workers() {
+            match self.command_one(nf, answers.len(), name, arguments) {
+                Ok(answer) => answers.push(answer),
+                Err(EngineError::NoSuchWorker(_)) if !answers.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(answers)
     }
 
     /// Has one worker's instance of an NF do a command, step by step.
@@ -169,18 +181,57 @@ impl Inner {
         Ok(all)
     }
 
-    /// A fresh instance that belongs to nobody: to look at records with the NF's own eyes.
+    /// A fresh instance that belongs to nobody and shares with nobody: to look at records with the NF's own eyes.
     fn scratch(&self, nf: usize) -> Box<dyn Nf> {
-        self.plan.nfs[nf].prepared.instance(&crate::rewire::worker_site(&self.plan, 0))
+        let site = crate::rewire::worker_site(&self.plan, 0);
+        self.plan.nfs[nf].prepared.instance(&crate::site::WorkerSite { count: 1, ..site })
     }
 
     /// Records of all instances that belong to no flow, made one: counters added up, replicas counted once. Only
-    /// the NF knows how, so a fresh instance takes them all in.
+    /// the NF knows how, so a fresh instance takes them all in. What it has no use for, as another worker's own, stays.
     fn merge_shared(&self, nf: usize, shared: Vec<Record>) -> Vec<Record> {
         let mut whole = self.scratch(nf);
-        match guarded(|| whole.state().map(|state| state.import(&shared))) {
-            Some(Some(Ok(()))) => all_pages(whole.as_mut()),
-            _ => shared,
+        let Some(Some(Ok(()))) = guarded(|| whole.state().map(|state| state.import(&shared))) else {
+            return shared;
+        };
+        let name = |record: &Record| (record.kind.clone(), record.key.to_string());
+        let mut missing: HashMap<_, _> = shared.into_iter().map(|record| (name(&record), record)).collect();
+        // What it knows besides, nobody asked for.
+        let mut merged = all_pages(whole.as_mut());
+        merged.retain(|record| missing.remove(&name(record)).is_some());
+        merged.extend(missing.into_values());
+        merged
+    }
+
+    /// What the instances of an NF know that is no flow's and that packets depend on: of all workers but one.
+    pub(crate) fn replicas(&mut self, nf: usize, but: Option<usize>) -> Vec<Record> {
+        let mut replicas = Vec::new();
+        let selector = Selector { scope: Some(Scope::Shared), ..Selector::default() };
+        for worker in (0..self.plan.cores.len()).filter(|worker| Some(*worker) != but) {
+            let mut cursor = Some(Cursor::default());
+            while let Some(at) = cursor {
+                // An instance that has fallen knows nothing.
+                let page = self.page(nf, worker, at, &selector);
+                let Ok((records, next)) = page else { break };
+                replicas.extend(records.into_iter().filter(Record::is_replica));
+                cursor = next;
+            }
+        }
+        replicas
+    }
+
+    /// The instances of the `next` graphs on workers that are new hear what the others know, while packets flow.
+    pub(super) fn acquaint(&mut self, layout: &Layout, next: &mut NextGraphs, first: usize) {
+        for nf in 0..self.layout.nfs.len() {
+            let Some(heir) = layout.heir_of(&self.layout.nfs[nf]) else { continue };
+            let replicas = self.replicas(nf, None);
+            if replicas.is_empty() {
+                continue;
+            }
+            let mut whole = self.scratch(nf);
+            if let Some(Some(Ok(()))) = guarded(|| whole.state().map(|state| state.import(&replicas))) {
+                next.acquaint(heir, whole, first, self.clock.at(dpdk::tsc()));
+            }
         }
     }
 
@@ -257,7 +308,7 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// All state of an instance, page by page; what it gives before it panics, should it.
-pub(super) fn all_pages(instance: &mut dyn Nf) -> Vec<Record> {
+pub(crate) fn all_pages(instance: &mut dyn Nf) -> Vec<Record> {
     let mut records = Vec::new();
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {

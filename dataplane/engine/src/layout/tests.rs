@@ -46,17 +46,44 @@ fn another_worker_takes_only_its_share() {
 }
 
 #[test]
-fn another_seed_in_the_plan_does_not_part_flows_from_their_state() {
-    let plan = |seed| Plan {
-        cores: vec![0, 0],
+fn what_is_known_of_hashes_holds_while_nothing_that_hashes_changes() {
+    let layout = |workers, hashing, rule: Affinity| {
+        let plan = plan(workers, 1);
+        let chain = Chain {
+            name: "chain".to_owned(),
+            id: 0,
+            matcher: Expression::parse("all").expect("an expression"),
+            select: Select::All,
+            path: vec![0],
+            stages: vec![stage(rule, 0..1)],
+            to: vec![0],
+        };
+        Layout { chains: vec![chain], ..Layout::compile(&plan, 1, hashing, None) }
+    };
+    let before = layout(2, Hashing::Mixed, Flow);
+    assert!(layout(2, Hashing::Mixed, Flow).hashes_as(&before));
+    assert!(layout(3, Hashing::Mixed, Flow).hashes_as(&before), "another owner of the same hash");
+    assert!(!layout(2, Hashing::Toeplitz, Flow).hashes_as(&before));
+    assert!(!layout(2, Hashing::Mixed, Host).hashes_as(&before));
+    assert!(layout(1, Hashing::Mixed, Host).hashes_as(&before), "one worker owns all");
+    assert!(Layout { chains: Vec::new(), ..layout(2, Hashing::Mixed, Host) }.hashes_as(&before));
+}
+
+fn plan(workers: usize, seed: u64) -> Plan {
+    Plan {
+        cores: vec![0; workers],
         idle: crate::plan::Idle::Adaptive,
         buffers: crate::plan::Buffers::default(),
         ports: Vec::new(),
         nfs: Vec::new(),
         chains: Vec::new(),
         seed,
-    };
-    let first = Layout::compile(&plan(1), 1, Hashing::Mixed, None);
-    let next = Layout::compile(&plan(2), 2, Hashing::Mixed, Some(&first));
+    }
+}
+
+#[test]
+fn another_seed_in_the_plan_does_not_part_flows_from_their_state() {
+    let first = Layout::compile(&plan(2, 1), 1, Hashing::Mixed, None);
+    let next = Layout::compile(&plan(2, 2), 2, Hashing::Mixed, Some(&first));
     assert_eq!((first.seed, next.seed), (1, 1));
 }

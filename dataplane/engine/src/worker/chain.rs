@@ -419,7 +419,7 @@ impl Worker {
         self.outbox.updates.clear();
         self.outbox.events.clear();
         // What it held goes with it.
-        graph.stats.drop_held(&graph.layout, nf, Reason::PANIC);
+        graph.stats.drop_held(&graph.layout, nf, 0, Reason::PANIC);
         let generation = graph.layout.generation;
         let fall = Fall { time: self.now, nf, generation, worker: self.index, instance };
         // The supervisor is gone only when the engine ends.
