@@ -200,7 +200,7 @@ impl State for Lb {
             }
             return Some(Cursor(to));
         }
-        if !selector.wants_kind(CONNECTION) {
+        if !selector.wants_kind(CONNECTION) || !selector.wants_scope(Scope::Flow) {
             return None;
         }
         let next = self.page(cursor.0 - backends, PAGE, |key, connection| {
