@@ -68,6 +68,9 @@ pub trait Ownership: Send + Sync {
     /// The same number for all packets that must meet the same worker: [`crate::BUCKETS`] of them are told apart, by the
     /// remainder. `flow` is the packet's own key; of an ICMP error, that of the flow that it is about.
     fn owner(&self, flow: &FlowKey) -> u32;
+
+    /// What the rule follows from, in any words: two that say the same are the same, and state stays where it is.
+    fn says(&self) -> String;
 }
 
 /// A kind of NF: what is true of all its instances. One line in the registry makes it known.

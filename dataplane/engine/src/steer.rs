@@ -69,7 +69,7 @@ impl From<Affinity> for Rule {
 impl PartialEq for Rule {
     fn eq(&self, other: &Rule) -> bool {
         let same = match (&self.ownership, &other.ownership) {
-            (Some(ours), Some(theirs)) => std::ptr::addr_eq(Arc::as_ptr(ours), Arc::as_ptr(theirs)),
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs) || ours.says() == theirs.says(),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
         };
         same && self.affinity == other.affinity

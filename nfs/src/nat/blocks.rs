@@ -7,7 +7,7 @@
 //!
 //! Endpoints with an outside address or port by configuration have no mapping: their sessions go by both ends.
 
-use super::config::Plan;
+use super::config::{Config, Plan};
 use super::sessions::Outline;
 use super::tuple::{Endpoint, Tuple, narrow};
 use engine::{BUCKETS, Ownership};
@@ -116,6 +116,11 @@ fn by_both(inside: Endpoint, remote: Endpoint) -> u32 {
 }
 
 impl Ownership for Plan {
+    fn says(&self) -> String {
+        let Config { inside, pool, ports, forward, one_to_one, .. } = &self.config;
+        format!("{inside:?} {pool:?} {ports:?} {forward:?} {one_to_one:?}")
+    }
+
     fn owner(&self, flow: &FlowKey) -> u32 {
         match flow {
             FlowKey::V4(key) => self.owner_of(&Tuple::from(*key)),

@@ -148,6 +148,10 @@ fn who_chooses_addresses_does_not_choose_the_worker() {
 struct Port1000;
 
 impl Ownership for Port1000 {
+    fn says(&self) -> String {
+        "Port1000".to_owned()
+    }
+
     fn owner(&self, flow: &FlowKey) -> u32 {
         u32::from([flow.source_port(), flow.destination_port()].contains(&1000))
     }

@@ -294,6 +294,10 @@ pub static HOPS: Mutex<Vec<(usize, FlowKey)>> = Mutex::new(Vec::new());
 pub struct ByPort;
 
 impl Ownership for ByPort {
+    fn says(&self) -> String {
+        "ByPort".to_owned()
+    }
+
     fn owner(&self, flow: &FlowKey) -> u32 {
         u32::from(flow.destination_port() % HOP * 7 + flow.destination_port() / HOP)
     }
