@@ -142,7 +142,7 @@ fn a_worker_goes_while_back_ends_come() {
             Role::Supporting,
             Scope::Flow,
             json!({"src": "198.51.100.1", "sport": sport, "dst": "192.0.2.1", "dport": 80, "proto": 6}),
-            json!({"backend": "192.0.2.1:80/b", "last": now()}),
+            json!({"backend": "tcp 192.0.2.1:80/b", "last": now()}),
         )
     };
     engine.import("x", (1..41).map(connection).collect()).expect("room");
@@ -150,10 +150,10 @@ fn a_worker_goes_while_back_ends_come() {
     engine.apply(plan("lb", 1, &service(&["z", "a", "b", "c"]))).expect("applied");
     let backends: Vec<Value> =
         exported(&engine, "connection").into_iter().map(|record| record.value["backend"].clone()).collect();
-    assert_eq!(backends, vec![json!("192.0.2.1:80/b"); 40]);
+    assert_eq!(backends, vec![json!("tcp 192.0.2.1:80/b"); 40]);
     let said = exported(&engine, "backend");
     assert_eq!(said.len(), 1, "{said:?}");
-    assert_eq!(said[0].key["backend"], "192.0.2.1:80/c");
+    assert_eq!(said[0].key["backend"], "tcp 192.0.2.1:80/c");
     ask(&engine, "set", &json!({ "backend": "c", "health": "up" }));
     engine.stop().expect("stop");
 }

@@ -257,7 +257,7 @@ def main():
     names = [name for name in known if name in args.names or not args.names]
     works.write_files({nf for name in names for nf in SUBJECTS[name].path} | {"router_1000"})
     if args.check:
-        works.capture("flows", 64)
+        works.capture("flows", "64")
         return check(names)
     traffic.write_routes(f"{FOLDER}/routes-100000", traffic.routes(100000))
     for capture in sorted({"flows", *(SUBJECTS[name].capture for name in names)}):
