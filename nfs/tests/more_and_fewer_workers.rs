@@ -142,7 +142,7 @@ fn a_worker_goes_while_back_ends_come() {
             Role::Supporting,
             Scope::Flow,
             json!({"src": "198.51.100.1", "sport": sport, "dst": "192.0.2.1", "dport": 80, "proto": 6}),
-            json!({"backend": "tcp 192.0.2.1:80/b", "last": now()}),
+            json!({"backend": "192.0.2.1:80/b", "last": now()}),
         )
     };
     engine.import("x", (1..41).map(connection).collect()).expect("room");
