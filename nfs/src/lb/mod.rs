@@ -30,7 +30,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
 use wire::flow::DEFAULT_SEED;
-use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, FragmentKey, UsualIpv4};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, UsualIpv4, Words4};
 
 const NO_SERVICE: Reason = Reason::new(3);
 const NO_BACKEND: Reason = Reason::new(4);
@@ -69,7 +69,7 @@ struct Standing {
 pub struct Lb {
     plan: Arc<Plan>,
     worker: WorkerSite,
-    v4: Connections<Ends4>,
+    v4: Connections<Words4>,
     v6: Connections<FlowKey6>,
     /// Datagrams in fragments, whose later ones go where the first went.
     fragments: Fragments<Course>,
@@ -96,9 +96,8 @@ enum Course {
 /// What a packet of the burst is, before its connection is looked up.
 #[derive(Clone, Copy, Default)]
 struct Staged {
-    key: Ends4,
+    key: Words4,
     hash: u32,
-    reverse: bool,
     is_syn: bool,
     usual: bool,
 }
@@ -106,14 +105,8 @@ struct Staged {
 impl Staged {
     #[inline(always)]
     fn of(packet: UsualIpv4<'_>, seed: u64) -> Staged {
-        let (key, direction) = Ends4::of_usual(packet);
-        Staged {
-            key,
-            hash: key.hash_with(seed),
-            reverse: direction == Direction::Reverse,
-            is_syn: packet.tcp_flags() & 0x12 == 0x02,
-            usual: true,
-        }
+        let key = Words4::of_usual(packet);
+        Staged { key, hash: key.hash_with(seed), is_syn: packet.tcp_flags() & 0x12 == 0x02, usual: true }
     }
 }
 
@@ -217,19 +210,17 @@ impl Lb {
         open: bool,
         cx: &mut Cx<'_>,
     ) -> Result<u16, Refused> {
-        let (canonical, direction) = key.canonical();
         let now = cx.now();
-        let known = match canonical {
+        let known = match key {
             FlowKey::V4(key) => {
-                let ends = Ends4::of(&key).0;
-                let hash = ends.hash_with(self.worker.seed);
-                self.v4.touch(Hint::default(), &ends, hash, now).copied()
+                let words = Words4::from(*key);
+                let hash = words.hash_with(self.worker.seed);
+                self.v4.touch(Hint::default(), &words, hash, now).copied()
             }
             FlowKey::V6(key) => {
-                self.v6.touch(Hint::default(), &key, key.hash_with(self.worker.seed), now).copied()
+                self.v6.touch(Hint::default(), key, key.hash_with(self.worker.seed), now).copied()
             }
         };
-        let known = known.filter(|known| known.direction == direction);
         if let Some(known) = known
             && self.stays(known.backend, is_syn)
         {
@@ -240,19 +231,19 @@ impl Lb {
         let backend = self.choose(service, hash).ok_or(Refused::Drop(NO_BACKEND))?;
         if open {
             cx.count(if known.is_some() { MOVED } else { OPENED }, 1);
-            if self.take_in(canonical, Connection { last: now, backend, direction }) == Inserted::Evicted {
+            if self.take_in(*key, Connection { last: now, backend }) == Inserted::Evicted {
                 cx.count(EVICTED, 1);
             }
         }
         Ok(backend)
     }
 
-    /// Notes a connection under its canonical key.
+    /// Notes a connection under the key of its packets to the service.
     fn take_in(&mut self, key: FlowKey, connection: Connection) -> Inserted {
         match key {
             FlowKey::V4(key) => {
-                let ends = Ends4::of(&key).0;
-                self.v4.insert(ends, ends.hash_with(self.worker.seed), connection)
+                let words = Words4::from(key);
+                self.v4.insert(words, words.hash_with(self.worker.seed), connection)
             }
             FlowKey::V6(key) => self.v6.insert(key, key.hash_with(self.worker.seed), connection),
         }
@@ -281,8 +272,8 @@ impl Lb {
             return None;
         }
         let connection = self.v4.touch(hint, &staged.key, staged.hash, now)?;
-        let (backend, reverse) = (connection.backend, connection.direction == Direction::Reverse);
-        (reverse == staged.reverse && self.stays(backend, staged.is_syn)).then_some(backend)
+        let backend = connection.backend;
+        self.stays(backend, staged.is_syn).then_some(backend)
     }
 
     /// Rewrites the usual packets of connections that stay where they are; returns the others, one bit each.
@@ -301,7 +292,6 @@ impl Lb {
             let i = i % BURST;
             if staged[i].usual
                 && let Some(connection) = v4.touch(hints[i], &staged[i].key, staged[i].hash, now)
-                && (connection.direction == Direction::Reverse) == staged[i].reverse
                 && let Some(Some(write)) = forth.get(usize::from(connection.backend))
             {
                 write.apply(bytes);
@@ -316,10 +306,7 @@ impl Lb {
         if !staged.usual || self.plan.by_source.is_empty() {
             return None;
         }
-        let mut key = FlowKey4::from(staged.key);
-        if staged.reverse {
-            key = key.reversed();
-        }
+        let key = FlowKey4::from(staged.key);
         let end = |address: u32, port| (Ipv4Addr::from(address).into(), port, key.proto);
         let backend = self.plan.by_source.get(&end(key.src, key.sport))?;
         let is_for_service = self.plan.by_endpoint.contains_key(&end(key.dst, key.dport));

@@ -7,7 +7,7 @@ use super::{Course, Lb, Standing};
 use engine::{Part, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::{Ends4, FlowKey, FragmentKey};
+use wire::{FlowKey, FragmentKey, Words4};
 
 /// Connections on their way to another worker.
 pub(super) struct Moving {
@@ -38,8 +38,8 @@ impl Lb {
                 let seed = self.worker.seed;
                 match key {
                     FlowKey::V4(key) => {
-                        let ends = Ends4::of(&key).0;
-                        self.v4.remove(&ends, ends.hash_with(seed));
+                        let words = Words4::from(key);
+                        self.v4.remove(&words, words.hash_with(seed));
                     }
                     FlowKey::V6(key) => self.v6.remove(&key, key.hash_with(seed)),
                 }
@@ -123,9 +123,9 @@ impl Lb {
         all
     }
 
-    /// All connections with canonical keys.
+    /// All connections.
     fn connections(&self) -> Vec<(FlowKey, Connection)> {
-        let v4 = self.v4.all().into_iter().map(|(key, connection)| (key.into(), connection));
+        let v4 = self.v4.all().into_iter().map(|(key, connection)| (FlowKey::V4(key.into()), connection));
         let v6 = self.v6.all().into_iter().map(|(key, connection)| (key.into(), connection));
         v4.chain(v6).collect()
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, FragmentKey};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Words4};
 
 const CONNECTION: &str = "connection";
 const BACKEND: &str = "backend";
@@ -71,8 +71,7 @@ enum Parsed {
 }
 
 impl Lb {
-    fn record(&self, canonical: FlowKey, connection: &Connection) -> Option<Record> {
-        let key = if connection.direction == Direction::Reverse { canonical.reversed() } else { canonical };
+    fn record(&self, key: FlowKey, connection: &Connection) -> Option<Record> {
         let backend = self.plan.backends.get(usize::from(connection.backend))?;
         Some(Record {
             kind: CONNECTION.to_owned(),
@@ -184,17 +183,16 @@ impl Lb {
             let to = SocketAddr::new(dst, dport);
             return Err(malformed(format!("{to}, protocol {proto}, is not the service of '{backend}'")));
         }
-        let (canonical, direction) = key.canonical();
         let last = Time::from_nanos(last);
-        Ok(Some(Parsed::Connection(canonical, Connection { last, backend: n as u16, direction })))
+        Ok(Some(Parsed::Connection(key, Connection { last, backend: n as u16 })))
     }
 
     fn knows(&self, key: &FlowKey) -> bool {
         let seed = self.worker.seed;
         match key {
             FlowKey::V4(key) => {
-                let ends = Ends4::of(key).0;
-                self.v4.get(&ends, ends.hash_with(seed)).is_some()
+                let words = Words4::from(*key);
+                self.v4.get(&words, words.hash_with(seed)).is_some()
             }
             FlowKey::V6(key) => self.v6.get(key, key.hash_with(seed)).is_some(),
         }
@@ -209,7 +207,7 @@ impl Lb {
     ) -> Option<u64> {
         let border = self.v4.capacity() as u64;
         if from < border {
-            let next = self.v4.page(from, count, |key, connection| show(key.into(), connection));
+            let next = self.v4.page(from, count, |key, connection| show(FlowKey::V4(key.into()), connection));
             return Some(next.unwrap_or(border));
         }
         let next = self.v6.page(from - border, count, |key, connection| show(key.into(), connection));
