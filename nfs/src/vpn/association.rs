@@ -237,13 +237,19 @@ impl Associations {
             seed: mix(seed, plan.serial, DEFAULT_SEED),
         };
         for keyed in &plan.keyed {
-            new.add(plan, keyed, false);
+            new.push(plan, keyed, false);
         }
+        new.index();
         new
     }
 
     /// Adds one; what has waited for its key, it goes on from.
     pub(super) fn add(&mut self, plan: &Plan, keyed: &Keyed, added: bool) {
+        self.push(plan, keyed, added);
+        self.index();
+    }
+
+    fn push(&mut self, plan: &Plan, keyed: &Keyed, added: bool) {
         self.drawn += 1;
         let iv = mix(self.seed, self.drawn, u64::from(keyed.spi));
         let mut association = Association::new(plan, keyed, iv, added);
@@ -251,7 +257,6 @@ impl Associations {
             association.go_on(&course);
         }
         self.all.push(association);
-        self.index();
     }
 
     /// Takes one away; whether it was there.
@@ -324,12 +329,7 @@ impl Associations {
     }
 
     /// The one of that direction and SPI.
-    pub(super) fn find(
-        &mut self,
-        tunnel: usize,
-        direction: Direction,
-        spi: u32,
-    ) -> Option<&mut Association> {
+    pub(super) fn find(&mut self, tunnel: usize, direction: Direction, spi: u32) -> Option<&mut Association> {
         self.all.iter_mut().find(|known| {
             let same = direction == Direction::Inbound || known.tunnel == tunnel;
             known.spi == spi && known.direction() == direction && same

@@ -89,15 +89,15 @@ impl Vpn {
             if known.cipher.check() == cipher.check() && known.tunnel == tunnel && known.extended == add.esn {
                 return Ok(json!({ "added": false }));
             }
-            let message = format!("there is another association of SPI {:#010x}: take it away first", add.spi);
+            let message =
+                format!("there is another association of SPI {:#010x}: take it away first", add.spi);
             return Err(CommandError::Failed(message));
         }
         if self.associations.len() >= self.plan.capacity {
             let message = format!("there are {} associations, as many as there may be", self.plan.capacity);
             return Err(CommandError::Failed(message));
         }
-        let keyed =
-            Keyed { tunnel, direction, spi: add.spi, extended: add.esn, cipher: Arc::new(cipher) };
+        let keyed = Keyed { tunnel, direction, spi: add.spi, extended: add.esn, cipher: Arc::new(cipher) };
         self.associations.add(&self.plan, &keyed, true);
         Ok(json!({ "added": true }))
     }

@@ -202,6 +202,7 @@ impl Plan {
         }
         let (mut tunnels, mut rules, mut tunnel_of) = (Vec::new(), Vec::new(), Vec::new());
         let (mut keyed, mut names, mut groups) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        let mut spis = BTreeSet::new();
         for (n, tunnel) in config.tunnels.iter().enumerate() {
             let within = |error: ConfigError| beneath(n, error);
             if tunnel.name.is_empty() || !names.insert(&tunnel.name) {
@@ -223,12 +224,8 @@ impl Plan {
                         let at = error.key.clone().unwrap_or_default();
                         within(ConfigError { key: Some(format!("{key}.{at}")), ..error })
                     })?;
-                    let known = |known: &Keyed| {
-                        known.spi == association.spi
-                            && known.direction == direction
-                            && (direction == Direction::Inbound || known.tunnel == n)
-                    };
-                    if keyed.iter().any(known) {
+                    let among = (direction == Direction::Outbound).then_some(n);
+                    if !spis.insert((among, association.spi)) {
                         let message = format!("SPI {:#010x} is there twice", association.spi);
                         return Err(within(ConfigError::at(&format!("{key}.spi"), message)));
                     }

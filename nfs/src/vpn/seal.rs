@@ -90,7 +90,8 @@ impl Route {
             return Err(Refused::Drop(MALFORMED));
         }
         let is_whole = burst.bytes(i).len() == start + len;
-        if is_whole && burst.append(i, shape.tail()).is_some() && burst.bytes(i).len() == burst.packet_len(i) {
+        if is_whole && burst.append(i, shape.tail()).is_some() && burst.bytes(i).len() == burst.packet_len(i)
+        {
             let bytes = insert(burst, i, start, shape.front)?;
             if !seal(bytes) {
                 return Err(Refused::Drop(NO_ROOM));
@@ -143,6 +144,8 @@ impl Route {
         trailer[padding] = padding as u8;
         trailer[padding + 1] = next;
         let aad = association.authenticated(numbers.sequence);
-        sealed.get_mut(..len + shape.tail()).is_some_and(|text| association.cipher.seal(numbers.iv, aad, text))
+        sealed
+            .get_mut(..len + shape.tail())
+            .is_some_and(|text| association.cipher.seal(numbers.iv, aad, text))
     }
 }

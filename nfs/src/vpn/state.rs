@@ -13,8 +13,8 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use wire::protocol::ip;
 use wire::FlowKey;
+use wire::protocol::ip;
 
 const VERSION: u32 = 1;
 
@@ -66,8 +66,7 @@ fn parse(record: &Record) -> Result<(Name, Course), StateError> {
     if record.version > VERSION {
         return Err(StateError::TooNew { kind: kind.to_owned(), found: record.version, known: VERSION });
     }
-    let malformed =
-        |message: String| StateError::Malformed { kind: kind.to_owned(), message };
+    let malformed = |message: String| StateError::Malformed { kind: kind.to_owned(), message };
     let key = Key::deserialize(&record.key).map_err(|error| malformed(error.to_string()))?;
     let value = Value::deserialize(&record.value).map_err(|error| malformed(error.to_string()))?;
     let mut check = [0; 8];
@@ -77,8 +76,7 @@ fn parse(record: &Record) -> Result<(Name, Course), StateError> {
     let words = hex::decode(&value.seen).ok().filter(|seen| seen.len() % 8 == 0 && seen.len() * 2 <= most);
     let words = words.ok_or_else(|| malformed("'seen' is not words of 16 digits".to_owned()))?;
     let seen = words.as_chunks().0.iter().map(|word| u64::from_be_bytes(*word)).collect();
-    let account =
-        Account { packets: value.packets, bytes: value.bytes, last: Time::from_nanos(value.last) };
+    let account = Account { packets: value.packets, bytes: value.bytes, last: Time::from_nanos(value.last) };
     let name = Name { tunnel: key.tunnel, direction, spi: key.spi, check };
     Ok((name, Course { highest: value.sequence, seen, account }))
 }
@@ -89,7 +87,8 @@ fn wants(selector: &Selector, direction: Direction, flow: Option<&FlowKey>, acco
         let has = |address: IpAddr| prefix.contains(address);
         flow.is_some_and(|flow| has(flow.source()) || has(flow.destination()))
     };
-    let has_port = |port| flow.is_some_and(|flow| [flow.source_port(), flow.destination_port()].contains(&port));
+    let has_port =
+        |port| flow.is_some_and(|flow| [flow.source_port(), flow.destination_port()].contains(&port));
     selector.wants_kind(direction.name())
         && selector.wants_scope(Scope::Flow)
         && selector.wants_time(account.last)

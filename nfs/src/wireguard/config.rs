@@ -208,9 +208,12 @@ impl Plan {
             local: config.local,
             port: config.port,
             macs: config.macs.parse()?,
-            inner_macs: config.inner_macs.as_ref().map(Macs::parse).transpose().map_err(|error| {
-                ConfigError { key: Some("inner_macs".to_owned()), ..error }
-            })?,
+            inner_macs: config
+                .inner_macs
+                .as_ref()
+                .map(Macs::parse)
+                .transpose()
+                .map_err(|error| ConfigError { key: Some("inner_macs".to_owned()), ..error })?,
             peers,
             allowed,
             ttl: config.ttl,

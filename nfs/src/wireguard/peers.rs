@@ -77,13 +77,7 @@ impl Peers {
     }
 
     /// Whose message it is. A handshake from a crowd is answered in `out` with a cookie.
-    pub(super) fn sender(
-        &self,
-        plan: &Plan,
-        message: &[u8],
-        from: SocketAddr,
-        out: &mut [u8],
-    ) -> Sender {
+    pub(super) fn sender(&self, plan: &Plan, message: &[u8], from: SocketAddr, out: &mut [u8]) -> Sender {
         let packet = match self.limiter.verify_packet(Some(from.ip()), message, out) {
             Ok(packet) => packet,
             Err(TunnResult::WriteToNetwork(cookie)) => return Sender::Cookie(cookie.len()),

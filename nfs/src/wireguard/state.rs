@@ -62,7 +62,9 @@ impl State for WireGuard {
         }
         let peers = self.plan.peers.iter().zip(&self.peers.all);
         for (planned, peer) in peers.skip(from).take(PAGE) {
-            let Some(endpoint) = peer.endpoint.filter(|_| peer.endpoint != planned.endpoint) else { continue };
+            let Some(endpoint) = peer.endpoint.filter(|_| peer.endpoint != planned.endpoint) else {
+                continue;
+            };
             let wanted = selector.wants_time(peer.moved)
                 && selector.address.is_none_or(|prefix| prefix.contains(endpoint.ip()))
                 && selector.port.is_none_or(|port| port == endpoint.port())
