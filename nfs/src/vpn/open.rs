@@ -17,6 +17,8 @@ use tables::classifier::Key;
 use wire::protocol::{ether_type, ip};
 use wire::{FlowKey, Headers, ipv4, udp};
 
+/// What messages of the key exchange begin with, in place of an SPI (RFC 3948 section 2.2).
+const MARKER: [u8; 4] = [0; 4];
 /// The least that stands behind an ESP header: the trailer, aligned, and the integrity check value.
 const LEAST: usize = ESP_LEN + IV_LEN + ALIGNMENT + ICV_LEN;
 
@@ -66,11 +68,11 @@ impl Plan {
         cx: &mut Cx<'_>,
     ) -> Result<(), Refused> {
         let headers = burst.headers(i);
-        if headers.is_later_fragment() && headers.protocol() == Some(ip::UDP) {
-            return Err(Refused::Other(NO_POLICY));
-        }
         if headers.is_fragment() {
-            return Err(Refused::Drop(FRAGMENT));
+            let marker = headers.payload_offset().and_then(|at| burst.bytes(i).get(at..at + MARKER.len()));
+            let is_ike = headers.is_later_fragment() || marker == Some(&MARKER);
+            let may_pass = headers.protocol() == Some(ip::UDP) && is_ike;
+            return Err(if may_pass { Refused::Other(NO_POLICY) } else { Refused::Drop(FRAGMENT) });
         }
         let packet_len = burst.packet_len(i);
         let is_whole = burst.bytes(i).len() == packet_len;
@@ -87,8 +89,7 @@ impl Plan {
                     burst.absorb(i);
                     return Ok(());
                 }
-                // Section 2.2: the key exchange.
-                Some([0, 0, 0, 0, ..]) => return Err(Refused::Other(NO_POLICY)),
+                Some(message) if message.starts_with(&MARKER) => return Err(Refused::Other(NO_POLICY)),
                 _ => {}
             }
         }

@@ -223,3 +223,44 @@ fn a_key_that_changes_is_a_change_of_the_configuration() {
     assert_ne!(one, other);
     assert_eq!(one["keymat"], json!(Secret::new(KEYMAT).to_string()));
 }
+
+/// What leaves by a tunnel and what arrives for it meet one worker; so do errors about either.
+#[test]
+fn a_tunnel_has_one_owner() {
+    let tunnel = |name: &str, remote: &str, network: &str, udp: Value| {
+        json!({ "name": name, "local": "192.0.2.1", "remote": remote, "udp": udp,
+                "selectors": [{ "local": "10.0.0.0/8", "remote": network }] })
+    };
+    let config = json!({ "tunnels": [
+        tunnel("a", "192.0.2.2", "172.16.0.0/16", Value::Null),
+        tunnel("b", "192.0.2.3", "172.17.0.0/16", Value::Null),
+        tunnel("c", "192.0.2.4", "172.18.0.0/16", json!({})),
+        tunnel("d", "192.0.2.5", "172.19.0.0/16", json!({})),
+        tunnel("e", "192.0.2.2", "172.20.0.0/16", Value::Null),
+    ] });
+    let config: Config = serde_json::from_value(config).expect("a configuration");
+    let plan = Arc::new(Vpn::prepare(&config, &Site::default()).expect("a good one"));
+    let rule = Vpn::ownership(&plan).expect("a rule of its own");
+    let owner = |from: [u8; 4], to: [u8; 4], proto: u8, port: u16| {
+        let [src, dst] = [from, to].map(u32::from_be_bytes);
+        rule.owner(&FlowKey::V4(wire::FlowKey4 { src, dst, proto, sport: port, dport: port }))
+    };
+    let local = [192, 0, 2, 1];
+    let owners: Vec<u32> = (0..5)
+        .map(|n| {
+            let leaving = owner([10, 0, 0, n], [172, 16 + n, 0, 1], 6, 80);
+            assert_eq!(leaving, owner([10, 9, 9, 9], [172, 16 + n, 7, 1], 17, 9), "all that leaves by {n}");
+            leaving
+        })
+        .collect();
+    assert_eq!(owner([192, 0, 2, 2], local, 50, 0), owners[0]);
+    assert_eq!(owner([192, 0, 2, 3], local, 50, 0), owners[1]);
+    // Behind NAT, the other end may have any address.
+    for from in [[192, 0, 2, 4], [192, 0, 2, 5], [203, 0, 113, 9]] {
+        assert_eq!(owner(from, local, 17, 4500), owners[2]);
+    }
+    assert_eq!((owners[2], owners[0]), (owners[3], owners[4]), "between the same ends");
+    assert!(owners[0] != owners[1] && owners[1] != owners[2], "others may be elsewhere");
+    let other = Vpn::prepare(&config, &Site::default()).map(Arc::new).expect("a good one");
+    assert_eq!(Vpn::ownership(&other).expect("a rule").says(), rule.says());
+}
