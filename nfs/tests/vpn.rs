@@ -1,6 +1,5 @@
 //! Two ends of an ESP tunnel: what goes in comes out once and as it was, whatever happens on the way.
 
-#[allow(dead_code, reason = "other test programs use the rest")]
 mod referee;
 
 use engine::{Fate, Input, Packing, Record, Selector};

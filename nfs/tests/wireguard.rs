@@ -1,6 +1,5 @@
 //! Two WireGuard ends, and a handshake of somebody else's.
 
-#[allow(dead_code, reason = "other test programs use the rest")]
 mod referee;
 
 use engine::{Fate, Selector};
