@@ -18,14 +18,18 @@ pub mod nptv6;
 mod rate;
 mod roster;
 pub mod router;
+mod secret;
 pub mod shaper;
 mod span;
 mod teller;
 mod tunnel;
 pub mod vlan;
+pub mod vpn;
 pub mod vxlan;
+pub mod wireguard;
 
 pub use rate::Rate;
+pub use secret::Secret;
 pub use span::Span;
 
 use engine::{CommandError, Registry};
@@ -51,6 +55,8 @@ pub fn registry() -> Registry {
         .with::<nat::Nat>()
         .with::<nat64::Nat64>()
         .with::<nptv6::Nptv6>()
+        .with::<vpn::Vpn>()
+        .with::<wireguard::WireGuard>()
 }
 
 /// The arguments of a command; none at all are as good as an empty object.
