@@ -1,0 +1,18 @@
+//! The rule language of the NF `ids`: the subset of Suricata's that `docs/ids-rules.md` states.
+//!
+//! [`load`](load::load) reads rule files into a [`RuleSet`](load::RuleSet); every rule in it is a
+//! [`Rule`](rule::Rule), in which variables are expanded, legacy modifiers are resolved to the buffers that they
+//! mean, and every part says what it demands of a packet or stream. Whatever is not in the subset is refused by
+//! name, with file, line and column.
+//! [`bits`] and [`threshold`] are the state that rules share, with bounds.
+#![forbid(unsafe_code)]
+
+pub mod bits;
+pub mod buffer;
+pub mod inspect;
+pub mod number;
+pub mod packet;
+pub mod payload;
+pub mod rule;
+pub mod sets;
+pub mod threshold;
