@@ -15,6 +15,7 @@ pub mod nat;
 pub mod nat64;
 pub mod netem;
 pub mod nptv6;
+mod outlet;
 mod rate;
 mod roster;
 pub mod router;
