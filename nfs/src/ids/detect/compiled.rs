@@ -1,0 +1,149 @@
+//! Rules, ready to be looked for: in the order in which they are evaluated, with names turned into numbers.
+
+use super::patterns::Pattern;
+use super::payload::Group;
+use super::regexes::Regexes;
+use ids_rules::bits::{BitCommand, BitOwner};
+use ids_rules::buffer::Buffer;
+use ids_rules::inspect::Inspect;
+use ids_rules::payload::{Content, FastPattern, Test};
+use ids_rules::rule::{Action, Protocol, Rule, StreamOnly};
+use regex_automata::meta::Regex;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A rule, ready.
+pub(in crate::ids) struct Compiled {
+    pub rule: Rule,
+    pub inspect: Inspect,
+    /// Groups of tests on bytes.
+    pub groups: Vec<Group>,
+    pub bits: Vec<Bit>,
+    /// What it does to a packet it does to the rest of the flow.
+    pub lasting: Lasting,
+}
+
+/// Whether a rule that passes or drops does so with the rest of the flow (Suricata's flow action of a rule's type).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::ids) enum Lasting {
+    No,
+    /// Where it matched a stream.
+    Stream,
+    Yes,
+}
+
+/// What a rule does with bits or asks of them.
+pub(in crate::ids) struct Bit {
+    pub owner: BitOwner,
+    pub command: BitCommand,
+    pub bits: Vec<u32>,
+    pub expire: Option<u32>,
+}
+
+/// All rules.
+pub(in crate::ids) struct Rules {
+    pub all: Vec<Compiled>,
+    pub regexes: Box<[Regex]>,
+    /// The names of bits, by number.
+    pub bits: Vec<Arc<str>>,
+}
+
+impl Rules {
+    /// # Errors
+    /// Why a rule cannot be used.
+    pub(in crate::ids) fn compile(mut rules: Vec<Rule>) -> Result<Rules, String> {
+        rules.sort_by_key(rank);
+        let (mut regexes, mut numbers, mut names) = (Regexes::default(), HashMap::new(), Vec::new());
+        let mut all = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let groups = rule.buffers.iter().map(|tests| Group::of(tests, &mut regexes));
+            let groups = groups
+                .collect::<Result<_, _>>()
+                .map_err(|error| format!("sid {}: an expression of pcre: {error}", rule.meta.sid))?;
+            let mut number = |name: &Arc<str>| {
+                *numbers.entry(Arc::clone(name)).or_insert_with(|| {
+                    names.push(Arc::clone(name));
+                    names.len() as u32 - 1
+                })
+            };
+            let bits = rule.bits.iter().map(|test| Bit {
+                owner: test.owner,
+                command: test.command,
+                bits: test.names.iter().map(&mut number).collect(),
+                expire: test.expire,
+            });
+            let bits = bits.collect();
+            let inspect = rule.inspect();
+            all.push(Compiled { inspect, groups, bits, lasting: lasting(inspect), rule });
+        }
+        Ok(Rules { all, regexes: regexes.finish(), bits: names })
+    }
+}
+
+/// Rules are evaluated in this order: what passes, then what drops, then the rest; those that set bits before those that
+/// ask for them; then by priority, and as they are written.
+fn rank(rule: &Rule) -> (Action, [Reverse<u8>; 2], u8) {
+    let use_of = |flow: bool| {
+        let of_owner = rule.bits.iter().filter(|bit| (bit.owner == BitOwner::Flow) == flow);
+        let (reads, writes) =
+            of_owner.fold((false, false), |(reads, writes), bit| match bit.command.is_demand() {
+                true => (true, writes),
+                false => (reads, true),
+            });
+        Reverse(match (reads, writes) {
+            (false, false) => 0,
+            (true, false) => 1,
+            (true, true) => 2,
+            (false, true) => 3,
+        })
+    };
+    (rule.action, [use_of(true), use_of(false)], rule.meta.priority)
+}
+
+fn lasting(inspect: Inspect) -> Lasting {
+    match inspect {
+        Inspect::Packets => Lasting::No,
+        Inspect::Stream | Inspect::PacketsAndStream => Lasting::Stream,
+        Inspect::FirstPackets | Inspect::Detection(_) | Inspect::Messages(_) => Lasting::Yes,
+    }
+}
+
+impl Compiled {
+    /// Whether it is about nothing but reassembled bytes: not even about a packet that no stream took.
+    pub(in crate::ids) fn is_of_streams_only(&self) -> bool {
+        self.rule.protocol == Protocol::TcpStream || self.rule.flow.stream == Some(StreamOnly::Only)
+    }
+
+    /// The content by which the rule is found, and the buffer in which that is: the one that the rule names, else the
+    /// longest of an application's buffer, else the longest. `None`: it has to be evaluated always.
+    pub(in crate::ids) fn pattern(&self, place: u32) -> Option<(Buffer, Pattern)> {
+        let messages = matches!(self.inspect, Inspect::Messages(_));
+        let usable = |group: &&Group| {
+            let buffer = group.tests.buffer;
+            group.tests.transforms.is_empty()
+                && if messages { buffer.application().is_some() } else { buffer == Buffer::Payload }
+        };
+        let contents = self.groups.iter().filter(usable).flat_map(|group| {
+            group.tests.tests.iter().filter_map(move |test| match test {
+                Test::Content(content) if !content.negated => Some((group.tests.buffer, content)),
+                _ => None,
+            })
+        });
+        let (buffer, content) =
+            contents.max_by_key(|(_, content)| (content.fast_pattern.is_some(), content.pattern.len()))?;
+        // The position of the part that is chopped out does not matter: all of the content is compared later.
+        Some((buffer, Pattern { rule: place, bytes: chopped(content).into(), nocase: content.nocase }))
+    }
+}
+
+fn chopped(content: &Content) -> &[u8] {
+    let whole = &*content.pattern;
+    match content.fast_pattern {
+        Some(FastPattern::Chop { offset, length }) => {
+            let (from, length) = (usize::from(offset), usize::from(length));
+            whole.get(from..from + length).filter(|part| !part.is_empty()).unwrap_or(whole)
+        }
+        _ => whole,
+    }
+}
