@@ -12,8 +12,8 @@ use crate::{
 /// Found as Suricata's documentation of rule types describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Inspect {
-    /// No ports, no tests but changes of bits: the first packet of each direction of a flow, or every packet where
-    /// there is no flow. (Suricata's `ip_only`.)
+    /// No ports, no tests but changes of bits, no negated address: the first packet of each direction of a flow, or
+    /// every packet where there is no flow. (Suricata's `ip_only`.)
     FirstPackets,
     /// Each packet: its headers, and its own payload. (`pkt`)
     Packets,
@@ -23,8 +23,10 @@ pub enum Inspect {
     /// engine) is looked at alone, unless the rule says `tcp-stream` or `only_stream`; so is every packet of other
     /// protocols. (`stream`)
     Stream,
-    /// Once per direction of a flow, as soon as its application is known. (`app_layer`, `pd_only`)
-    Detection(Application),
+    /// Once per direction of a flow, as soon as its application is known: the protocol of the rule's header, or what
+    /// `app-layer-protocol` says. (`pd_only`; and `app_layer`, which Suricata looks at for every packet that moves
+    /// the application on.)
+    Detection(Option<Application>),
     /// Each message of an application, when its buffers are complete or have grown. (`app_tx`)
     Messages(Application),
 }
@@ -51,8 +53,14 @@ impl Rule {
                 (true, false) => Inspect::Stream,
             };
         }
-        if let Protocol::Application(application) = self.protocol {
-            return Inspect::Detection(application);
+        let changing = self.flow.state.is_some() || self.bits.iter().any(|bit| bit.command.is_demand());
+        if !changing && self.packet.is_empty() {
+            if let Protocol::Application(application) = self.protocol {
+                return Inspect::Detection(Some(application));
+            }
+            if !self.application.is_empty() {
+                return Inspect::Detection(None);
+            }
         }
         if self.is_about_addresses_only() { Inspect::FirstPackets } else { Inspect::Packets }
     }
@@ -78,6 +86,8 @@ impl Rule {
             && self.flow == Default::default()
             && self.source.ports.is_any()
             && self.destination.ports.is_any()
+            && !self.source.negated
+            && !self.destination.negated
             && self.bits.iter().all(|bit| !bit.command.is_demand())
     }
 }

@@ -9,10 +9,17 @@
 
 pub mod bits;
 pub mod buffer;
+pub mod classes;
 pub mod inspect;
+pub mod load;
 pub mod number;
+pub mod order;
 pub mod packet;
+pub mod parse;
 pub mod payload;
+pub mod pcre;
+pub mod refusal;
 pub mod rule;
 pub mod sets;
 pub mod threshold;
+pub mod vars;

@@ -49,7 +49,13 @@ pub enum PacketTest {
     /// `tcp.mss`: the MSS option; without it no match.
     TcpMss(Number),
     /// `stream_size`: bytes seen of a TCP connection.
-    StreamSize(StreamSize),
+    StreamSize(FlowSize),
+    /// `flow.age`: whole seconds between the flow's first packet and this one.
+    FlowAge(Number),
+    /// `flow.pkts`: packets of the flow so far, this one included.
+    FlowPackets(FlowSize),
+    /// `flow.bytes`: bytes of the flow's packets so far, this one included, from the link header on.
+    FlowBytes(FlowSize),
 }
 
 /// TCP flags to compare: `flags:[modifier]flags[,ignored]`.
@@ -130,26 +136,27 @@ pub enum IpOption {
     Type(u8),
 }
 
-/// `stream_size:<direction>,<mode>,<number>`.
+/// `stream_size:<direction>,<mode>,<number>`, and alike `flow.pkts` and `flow.bytes`.
 ///
-/// The size of a direction is what its stream has covered: the next expected sequence number minus the initial one,
-/// so SYN and FIN count one each. Without a connection in the stream table it does not match.
+/// The stream size of a direction is what its stream has covered: the next expected sequence number minus the
+/// initial one, so SYN and FIN count one each. Without a connection in the stream table it does not match; nor does
+/// a packet without a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StreamSize {
-    /// Whose bytes.
-    pub direction: StreamDirection,
-    /// How many.
+pub struct FlowSize {
+    /// Of what was sent by whom.
+    pub sent: SentBy,
+    /// How much.
     pub size: Number,
 }
 
-/// Which directions `stream_size` looks at.
+/// Which directions of a flow are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StreamDirection {
-    /// What the server sent.
+pub enum SentBy {
+    /// What the server sent (`stream_size:server`, `flow.pkts:toclient`).
     Server,
-    /// What the client sent.
+    /// What the client sent (`stream_size:client`, `flow.pkts:toserver`).
     Client,
-    /// Both must meet it.
+    /// Each of both directions must meet it.
     Both,
     /// One of them must.
     Either,

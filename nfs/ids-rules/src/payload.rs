@@ -10,7 +10,7 @@
 //!     `to = min(n, offset + depth)` or `n`.
 //!   - Relative (`distance`, `within` or both): `from = max(0, cursor + distance)`; `to = n`, and with `within`
 //!     `to = min(n, cursor + distance + within)` (`distance` 0 if not given, as it is written also where it is
-//!     negative). An `offset` or `depth` beside them narrows the window: `from >= offset`, `to <= cursor + depth`.
+//!     negative).
 //!   - `from > to`, or a window shorter than the pattern: not found.
 //!   - With `endswith` only an occurrence that ends at `n` counts.
 //!   - Negated: the test holds if nothing is found, and leaves `cursor` alone; there is nothing to try again.
@@ -55,7 +55,7 @@ pub enum Transform {
     ToUppercase,
     /// `strip_whitespace`: all of space, `\t`, `\n`, `\v`, `\f`, `\r` are left out.
     StripWhitespace,
-    /// `compress_whitespace`: every run of them becomes its first one... of which Suricata keeps the first byte.
+    /// `compress_whitespace`: of every run of them only the first byte stays.
     CompressWhitespace,
     /// `dotprefix`: a dot is put before the buffer.
     DotPrefix,
@@ -77,6 +77,12 @@ pub enum Test {
     /// `bsize`, and `urilen` on [`Buffer::HttpUri`] or [`Buffer::HttpUriRaw`]: the buffer's length in bytes, after
     /// the transforms.
     BufferSize(Number),
+    /// `absent`: the buffer is not there (then the group holds, whatever else it demands); alone it demands that,
+    /// with `or_else` a buffer that is there goes through the other tests.
+    Absent {
+        /// `absent:or_else`.
+        or_else: bool,
+    },
     /// `byte_test`.
     ByteTest(ByteTest),
     /// `byte_jump`.
@@ -94,7 +100,7 @@ impl Test {
             Self::Content(test) => test.is_relative(),
             Self::Pcre(test) => test.relative,
             Self::IsDataAt(test) => test.relative,
-            Self::BufferSize(_) => false,
+            Self::BufferSize(_) | Self::Absent { .. } => false,
             Self::ByteTest(test) => test.relative,
             Self::ByteJump(test) => test.relative,
             Self::ByteExtract(test) => test.relative,
@@ -135,7 +141,7 @@ pub struct Content {
     pub depth: Option<Value>,
     /// `distance`.
     pub distance: Option<Value>,
-    /// `within`. Where no relative match can precede (the first test of its buffer) `cursor` is 0.
+    /// `within`. The first test of its buffer cannot have it: it has become `depth`, as `distance` has `offset`.
     pub within: Option<Value>,
     /// `endswith`: the match ends at the buffer's end.
     pub endswith: bool,
@@ -175,7 +181,7 @@ pub struct Pcre {
     pub pattern: Arc<str>,
     /// The same in the syntax of the crates `regex` and `regex-automata` for bytes, to be compiled without Unicode
     /// (`utf8(false).unicode(false)`): with the flags `i`, `m`, `s`, `x`, `U` (PCRE's `G`), `A` and `E` inside it.
-    /// It matches exactly where PCRE does; it was compiled once, within the bound of size.
+    /// It matches where PCRE does ([`crate::pcre`] says how exactly); it compiles within the bound of size.
     pub regex: Arc<str>,
     /// `pcre:!"..."`.
     pub negated: bool,

@@ -71,7 +71,7 @@ pub enum Protocol {
     Ipv4,
     /// `ipv6`, `ip6`.
     Ipv6,
-    /// `tcp`: stream, packets or both ([`Inspect`](crate::inspect::Inspect)).
+    /// `tcp`: stream, packets or both, by [`Inspect`](crate::inspect::Inspect).
     Tcp,
     /// `tcp-pkt`: packets only.
     TcpPacket,
@@ -96,6 +96,9 @@ pub enum Protocol {
 pub struct Endpoint {
     /// Addresses.
     pub addresses: AddressSet,
+    /// Whether the rule wrote a negation among them, itself or by a variable: a rule of addresses only is then
+    /// looked at for every packet.
+    pub negated: bool,
     /// Ports.
     pub ports: PortSet,
 }

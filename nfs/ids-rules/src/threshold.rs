@@ -11,7 +11,7 @@ pub struct Threshold {
     pub track: Track,
     /// Matches, 1 at least.
     pub count: u32,
-    /// Length of the interval, 1 at least.
+    /// Length of the interval, 1 at least; 0 for [`Backoff`](ThresholdKind::Backoff), which has none.
     pub seconds: u32,
 }
 
@@ -24,6 +24,12 @@ pub enum ThresholdKind {
     Every,
     /// `both`: the `count`-th of an interval and no other.
     Both,
+    /// `backoff` (tracked by flow, without interval): the `count`-th match, then the one `multiplier` times as late,
+    /// and so on.
+    Backoff {
+        /// 2 at least.
+        multiplier: u32,
+    },
 }
 
 /// `detection_filter:track <track>, count <n>, seconds <n>`: within an interval the first `count` matches are none,
