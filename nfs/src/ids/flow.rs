@@ -5,7 +5,7 @@ use super::way::Way;
 use engine::Time;
 use l7::Conversation;
 use serde::{Deserialize, Serialize};
-use streams::{Datagrams, Outcome, Toward};
+use streams::{Datagrams, Toward};
 
 /// Bits that a flow may have, and rules that are remembered to have matched a message: beyond, the first one goes.
 const BITS: usize = 64;
@@ -150,23 +150,5 @@ pub(super) fn index(toward: Toward) -> usize {
 impl Flow {
     pub(super) fn application(&self) -> Option<l7::Protocol> {
         self.conversation.as_ref().and_then(|conversation| conversation.protocol())
-    }
-}
-
-impl Tcp {
-    /// Takes note of what a segment of the session covers.
-    pub(super) fn cover(&mut self, outcome: &Outcome, seq: u32, len: u32) {
-        if !outcome.taken {
-            return;
-        }
-        let way = index(outcome.toward);
-        let begun = *self.begun[way].get_or_insert(seq);
-        let end = seq.wrapping_add(len);
-        // Sequence numbers go round: the nearest place that fits is meant.
-        let before = begun.wrapping_add(self.covered[way] as u32);
-        let further = end.wrapping_sub(before) as i32;
-        if further > 0 {
-            self.covered[way] += further as u64;
-        }
     }
 }

@@ -16,6 +16,11 @@ use streams::Toward;
 /// Alerts that one subject may cause (Suricata's `packet-alert-max` is 15); further ones are counted.
 const ALERTS: usize = 64;
 
+/// The end of a candidate that matched.
+pub(super) const MATCHED: usize = 0;
+/// The end of a candidate that was not found by a pattern.
+pub(super) const ALWAYS: usize = usize::MAX;
+
 /// What a worker needs to look for rules.
 pub(super) struct Inspector {
     pub rules: Arc<Rules>,
@@ -91,15 +96,14 @@ impl Inspector {
         }
     }
 
-    /// Evaluates the candidates on a subject, in the order of rules. `matched` hears of each that matches, with its
-    /// place among the candidates.
+    /// Evaluates the candidates on a subject, in the order of rules. `sight` says whether a rule may match, and where
+    /// what it may see of the payload begins. Of a candidate that matches, `end` becomes [`MATCHED`].
     pub(super) fn evaluate(
         &mut self,
         subject: &Subject<'_>,
         mut meta: Option<&mut Meta>,
         now: Time,
-        mut sight: impl FnMut(u32) -> Option<usize>,
-        mut matched: impl FnMut(u32),
+        sight: impl Fn(u32) -> Option<usize>,
     ) -> Wanted {
         let mut wanted = Wanted::default();
         if self.candidates.is_empty() {
@@ -109,7 +113,8 @@ impl Inspector {
         candidates.sort_unstable_by_key(|candidate| candidate.rule);
         let rules = Arc::clone(&self.rules);
         let mut alerts = 0;
-        for &Candidate { rule: place, .. } in &candidates {
+        for candidate in &mut candidates {
+            let place = candidate.rule;
             let (Some(rule), Some(skipped)) = (rules.all.get(place as usize), sight(place)) else { continue };
             let subject = seen_from(subject, skipped);
             let before = Before { meta: meta.as_deref(), shared: &self.shared, subject: &subject, now };
@@ -120,7 +125,7 @@ impl Inspector {
                 continue;
             }
             self.tally.matches += 1;
-            matched(place);
+            candidate.end = MATCHED;
             self.change_bits(rule, &subject, meta.as_deref_mut(), now);
             let lasts = rule.lasting == Lasting::Yes || rule.lasting == Lasting::Stream && subject.is_stream;
             let mut blocked = false;
@@ -152,7 +157,6 @@ impl Inspector {
                 }
             }
         }
-        candidates.clear();
         self.candidates = candidates;
         wanted
     }

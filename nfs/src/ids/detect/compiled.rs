@@ -7,9 +7,10 @@ use ids_rules::bits::{BitCommand, BitOwner};
 use ids_rules::buffer::Buffer;
 use ids_rules::inspect::Inspect;
 use ids_rules::payload::{Content, FastPattern, Test};
-use ids_rules::rule::{Action, Protocol, Rule, StreamOnly};
+use ids_rules::packet::PacketTest;
+use ids_rules::rule::{Protocol, Rule, StreamOnly};
+use ids_rules::threshold::Track;
 use regex_automata::meta::Regex;
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -50,10 +51,11 @@ pub(in crate::ids) struct Rules {
 }
 
 impl Rules {
+    /// Of rules in the order in which they are to be evaluated.
+    ///
     /// # Errors
     /// Why a rule cannot be used.
-    pub(in crate::ids) fn compile(mut rules: Vec<Rule>) -> Result<Rules, String> {
-        rules.sort_by_key(rank);
+    pub(in crate::ids) fn compile(rules: Vec<Rule>) -> Result<Rules, String> {
         let (mut regexes, mut numbers, mut names) = (Regexes::default(), HashMap::new(), Vec::new());
         let mut all = Vec::with_capacity(rules.len());
         for rule in rules {
@@ -81,26 +83,6 @@ impl Rules {
     }
 }
 
-/// Rules are evaluated in this order: what passes, then what drops, then the rest; those that set bits before those that
-/// ask for them; then by priority, and as they are written.
-fn rank(rule: &Rule) -> (Action, [Reverse<u8>; 2], u8) {
-    let use_of = |flow: bool| {
-        let of_owner = rule.bits.iter().filter(|bit| (bit.owner == BitOwner::Flow) == flow);
-        let (reads, writes) =
-            of_owner.fold((false, false), |(reads, writes), bit| match bit.command.is_demand() {
-                true => (true, writes),
-                false => (reads, true),
-            });
-        Reverse(match (reads, writes) {
-            (false, false) => 0,
-            (true, false) => 1,
-            (true, true) => 2,
-            (false, true) => 3,
-        })
-    };
-    (rule.action, [use_of(true), use_of(false)], rule.meta.priority)
-}
-
 fn lasting(inspect: Inspect) -> Lasting {
     match inspect {
         Inspect::Packets => Lasting::No,
@@ -113,6 +95,27 @@ impl Compiled {
     /// Whether it is about nothing but reassembled bytes: not even about a packet that no stream took.
     pub(in crate::ids) fn is_of_streams_only(&self) -> bool {
         self.rule.protocol == Protocol::TcpStream || self.rule.flow.stream == Some(StreamOnly::Only)
+    }
+
+    /// Whether it asks for what only a flow has.
+    pub(in crate::ids) fn needs_flows(&self) -> bool {
+        let rule = &self.rule;
+        let tracks = |track: Option<Track>| track == Some(Track::Flow);
+        rule.flow.direction.is_some()
+            || rule.flow.state.is_some()
+            || matches!(
+                self.inspect,
+                Inspect::FirstPackets | Inspect::Detection(_) | Inspect::Messages(_)
+            )
+            || matches!(rule.protocol, Protocol::Application(_))
+            || !rule.application.is_empty()
+            || rule.bits.iter().any(|bit| bit.owner == BitOwner::Flow)
+            || tracks(rule.threshold.as_ref().map(|threshold| threshold.track))
+            || tracks(rule.detection_filter.as_ref().map(|filter| filter.track))
+            || rule.packet.iter().any(|test| {
+                use PacketTest::{FlowAge, FlowBytes, FlowPackets, StreamSize};
+                matches!(test, StreamSize(_) | FlowAge(_) | FlowPackets(_) | FlowBytes(_))
+            })
     }
 
     /// The content by which the rule is found, and the buffer in which that is: the one that the rule names, else the

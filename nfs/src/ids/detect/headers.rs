@@ -3,7 +3,8 @@
 use super::super::packet::Packet;
 use ids_rules::buffer::Buffer;
 use ids_rules::number::Number;
-use ids_rules::packet::{IpOption, PacketTest, StreamDirection, StreamSize};
+use ids_rules::packet::{FlowSize, IpOption, PacketTest, SentBy};
+use super::subject::Numbers;
 use wire::IpVersion;
 use wire::tcp::{self, TcpOption};
 
@@ -11,20 +12,28 @@ use wire::tcp::{self, TcpOption};
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
 
-/// Whether one demand holds. `covered`: what the streams to server and to client have covered, where there are any.
-pub(in crate::ids) fn holds(test: &PacketTest, packet: &Packet<'_>, covered: Option<[u64; 2]>) -> bool {
-    asked(test, packet, covered).unwrap_or(false)
+/// Whether one demand holds; `packet` is none where a part of a stream is looked at, which has no headers.
+pub(in crate::ids) fn holds(
+    test: &PacketTest,
+    packet: Option<&Packet<'_>>,
+    numbers: Option<&Numbers>,
+) -> bool {
+    of_flow(test, numbers).or_else(|| asked(test, packet?)).unwrap_or(false)
 }
 
-/// Whether one demand holds of a part of a stream, which has no headers.
-pub(in crate::ids) fn holds_of_stream(test: &PacketTest, covered: Option<[u64; 2]>) -> bool {
-    match (test, covered) {
-        (PacketTest::StreamSize(wanted), Some(covered)) => stream_size(wanted, covered),
-        _ => false,
+/// A demand on the flow; `None` if it is one on the packet, or there is no flow.
+fn of_flow(test: &PacketTest, numbers: Option<&Numbers>) -> Option<bool> {
+    let numbers = numbers?;
+    match test {
+        PacketTest::StreamSize(wanted) => Some(size(wanted, numbers.covered?)),
+        PacketTest::FlowPackets(wanted) => Some(size(wanted, numbers.packets)),
+        PacketTest::FlowBytes(wanted) => Some(size(wanted, numbers.bytes)),
+        PacketTest::FlowAge(wanted) => Some(wanted.matches(numbers.age)),
+        _ => None,
     }
 }
 
-fn asked(test: &PacketTest, packet: &Packet<'_>, covered: Option<[u64; 2]>) -> Option<bool> {
+fn asked(test: &PacketTest, packet: &Packet<'_>) -> Option<bool> {
     let header = packet.ip_header();
     let ipv4 = (packet.headers.ip_version() == Some(IpVersion::V4)).then_some(header);
     let number = |number: &Number, value: u64| Some(number.matches(value));
@@ -68,17 +77,20 @@ fn asked(test: &PacketTest, packet: &Packet<'_>, covered: Option<[u64; 2]>) -> O
             });
             number(wanted, mss?.into())
         }
-        PacketTest::StreamSize(wanted) => Some(stream_size(wanted, covered?)),
+        PacketTest::StreamSize(_)
+        | PacketTest::FlowAge(_)
+        | PacketTest::FlowPackets(_)
+        | PacketTest::FlowBytes(_) => None,
     }
 }
 
-fn stream_size(wanted: &StreamSize, [to_server, to_client]: [u64; 2]) -> bool {
+fn size(wanted: &FlowSize, [to_server, to_client]: [u64; 2]) -> bool {
     let (of_client, of_server) = (wanted.size.matches(to_server), wanted.size.matches(to_client));
-    match wanted.direction {
-        StreamDirection::Client => of_client,
-        StreamDirection::Server => of_server,
-        StreamDirection::Both => of_client && of_server,
-        StreamDirection::Either => of_client || of_server,
+    match wanted.sent {
+        SentBy::Client => of_client,
+        SentBy::Server => of_server,
+        SentBy::Both => of_client && of_server,
+        SentBy::Either => of_client || of_server,
     }
 }
 

@@ -131,7 +131,8 @@ impl Index {
                     Some((buffer, pattern)) => by_buffer.entry(buffer).or_default().push(pattern),
                     None => self.always[number(application)].push(place),
                 },
-                Inspect::Detection(application) => self.detections[number(application)].push(place),
+                Inspect::Detection(Some(application)) => self.detections[number(application)].push(place),
+                Inspect::Detection(None) => self.detections.iter_mut().for_each(|rules| rules.push(place)),
                 Inspect::FirstPackets => {
                     for kind in Kind::ALL.into_iter().filter(|kind| kind.is_of(rule.rule.protocol)) {
                         self.firsts[kind as usize].push(place);

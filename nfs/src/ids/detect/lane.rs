@@ -70,7 +70,7 @@ impl Set {
     fn find(&self, searcher: &mut Searcher, bytes: &[u8], from: usize, found: &mut Vec<Candidate>) {
         searcher.find(&self.patterns, bytes, from, found);
         for &rule in &self.always {
-            searcher.note(rule, bytes.len(), found);
+            searcher.note(rule, usize::MAX, found);
         }
     }
 }

@@ -19,5 +19,5 @@ pub(super) use index::{Index, Kind};
 pub(super) use patterns::{Candidate, Searcher};
 pub(super) use payload::{Bytes, Evaluator};
 pub(super) use rule::matches;
-pub(super) use subject::{Asked, Subject};
+pub(super) use subject::{Asked, Numbers, Subject};
 pub(super) use messages::buffers;

@@ -4,6 +4,7 @@ use super::sieve::Sieve;
 use hyperscan::{Case, Database, Literal, Scanner};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Bytes of a pattern that are searched for; the rule's evaluation compares all of them.
 const LONGEST: usize = 64;
@@ -72,7 +73,7 @@ impl Databases {
 
 /// What a worker needs for looking.
 pub(in crate::ids) struct Searcher {
-    scanner: Scanner,
+    scanner: Option<Scanner>,
     /// For each rule the number of the search in which it was last found, so that it is noted once.
     noted: Box<[u32]>,
     search: u32,
@@ -116,9 +117,10 @@ impl Habit {
 }
 
 impl Searcher {
-    /// For so many rules.
-    pub(in crate::ids) fn new(scanner: Scanner, rules: usize) -> Searcher {
-        let habits = vec![Habit::default(); scanner.databases().len()].into_boxed_slice();
+    /// For so many rules. Without memory for searching nothing is found by patterns; there are a few hundred KiB of it.
+    pub(in crate::ids) fn new(databases: Arc<[Database]>, rules: usize) -> Searcher {
+        let habits = vec![Habit::default(); databases.len()].into_boxed_slice();
+        let scanner = Scanner::new(databases).ok();
         Searcher { scanner, noted: vec![0; rules].into_boxed_slice(), search: 0, habits }
     }
 
@@ -162,8 +164,9 @@ impl Searcher {
         found: &mut Vec<Candidate>,
     ) {
         let (noted, search) = (&mut self.noted, self.search);
+        let Some(scanner) = &mut self.scanner else { return };
         // Packets and windows are shorter than 4 GiB: nothing else can be wrong.
-        let _ = self.scanner.scan(database, bytes, |hit| {
+        let _ = scanner.scan(database, bytes, |hit| {
             if hit.end > from {
                 for &rule in patterns.rules.get(hit.id as usize).into_iter().flatten() {
                     let Some(noted) = noted.get_mut(rule as usize) else { continue };

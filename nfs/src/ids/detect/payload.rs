@@ -178,14 +178,15 @@ impl Walk<'_> {
         let n = self.bytes.bytes.len() as i64;
         let cursor = cursor as i64;
         let base = i64::try_from(self.bytes.base).unwrap_or(i64::MAX);
-        let value = |value: &Option<Value>| value.map(|value| self.value(value)).transpose();
+        let value = |value: &Option<Value>| match value {
+            Some(value) => self.value(*value).map(Some),
+            None => Some(None),
+        };
         let (offset, depth) = (value(&content.offset)?, value(&content.depth)?);
         let (distance, within) = (value(&content.distance)?, value(&content.within)?);
         let (from, to) = if content.is_relative() {
             let start = cursor.saturating_add(distance.unwrap_or(0));
-            let from = start.max(0).max(offset.unwrap_or(0).saturating_sub(base));
-            let to = within.map_or(n, |within| start.saturating_add(within));
-            (from, depth.map_or(to, |depth| to.min(cursor.saturating_add(depth))))
+            (start.max(0), within.map_or(n, |within| start.saturating_add(within)))
         } else {
             let from = offset.unwrap_or(0);
             let to = depth.map_or(i64::MAX, |depth| from.saturating_add(depth));
@@ -239,6 +240,8 @@ impl Walk<'_> {
                 *self.variables.get_mut(usize::from(test.variable.0))? = number;
                 usize::try_from(at).ok()?.checked_add(count)
             }
+            // It is there.
+            Test::Absent { or_else } => or_else.then_some(cursor),
             Test::Content(_) | Test::Pcre(_) => None,
         }
     }

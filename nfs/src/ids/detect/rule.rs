@@ -7,7 +7,6 @@ use super::payload::{Evaluator, Group};
 use super::subject::{Asked, Subject};
 use ids_rules::bits::BitCommand;
 use ids_rules::buffer::{Application, Buffer};
-use ids_rules::packet::PacketTest;
 use ids_rules::payload::Test;
 use ids_rules::rule::{
     ApplicationTest, DnsTest, Endpoint, FlowDirection, FlowState, FlowTest, Fragments, Protocol, StreamOnly,
@@ -26,7 +25,7 @@ pub(in crate::ids) fn matches(
 ) -> bool {
     is_about(rule, subject)
         && flow(&rule.rule.flow, subject)
-        && rule.rule.packet.iter().all(|test| packet(test, subject))
+        && rule.rule.packet.iter().all(|test| headers::holds(test, subject.packet, subject.numbers))
         && rule.rule.application.iter().all(|test| application(test, subject))
         && dns(&rule.rule.dns, subject)
         && bits(rule, asked)
@@ -79,13 +78,6 @@ fn flow(test: &FlowTest, subject: &Subject<'_>) -> bool {
     let fragments =
         test.fragments.is_none_or(|fragments| subject.reassembled == (fragments == Fragments::Only));
     direction && state && stream && fragments
-}
-
-fn packet(test: &PacketTest, subject: &Subject<'_>) -> bool {
-    match subject.packet {
-        Some(packet) => headers::holds(test, packet, subject.covered),
-        None => headers::holds_of_stream(test, subject.covered),
-    }
 }
 
 fn application(test: &ApplicationTest, subject: &Subject<'_>) -> bool {

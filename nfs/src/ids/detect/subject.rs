@@ -22,10 +22,21 @@ pub(in crate::ids) struct Subject<'a> {
     /// `None` where there is no flow.
     pub toward: Option<Toward>,
     pub established: bool,
-    /// What the streams to server and to client have covered.
-    pub covered: Option<[u64; 2]>,
+    /// What was counted of the flow.
+    pub numbers: Option<&'a Numbers>,
     pub application: Option<Protocol>,
     pub message: Option<&'a Transaction>,
+}
+
+/// What was counted of a flow: to server, to client.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ids) struct Numbers {
+    /// Sequence numbers that the streams have covered; of connections only.
+    pub covered: Option<[u64; 2]>,
+    pub packets: [u64; 2],
+    pub bytes: [u64; 2],
+    /// Seconds since the first packet.
+    pub age: u64,
 }
 
 /// What a rule asks of what was before.
