@@ -36,13 +36,14 @@
 mod config;
 mod datagrams;
 mod flow;
+pub mod hex;
 mod output;
 mod pool;
 mod segment;
 
 pub use config::{Config, Mode, Policy, Urgent};
 pub use datagrams::Datagrams;
-pub use flow::Flow;
+pub use flow::{BadRecord, Flow, FlowRecord};
 pub use output::{Event, Outcome, Sink, State, Toward};
 pub use pool::Pool;
 pub use segment::Segment;

@@ -32,8 +32,12 @@ pub trait Sink {
     /// Bytes of a direction that never came. What follows continues after them.
     fn gap(&mut self, toward: Toward, offset: u64, len: u64);
 
-    /// A direction's end: its FIN was acknowledged, the connection was reset, or the flow finished. Once.
+    /// A direction's end: its FIN was acknowledged, or the flow finished. Once.
     fn end(&mut self, toward: Toward);
+
+    /// A new connection between the same ends and ports: both directions of the one before have ended, offsets begin with
+    /// 0 again, and who is client may have changed.
+    fn begin(&mut self) {}
 
     /// Something odd in what goes this way.
     fn event(&mut self, toward: Toward, event: Event) {
