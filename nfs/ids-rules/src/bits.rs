@@ -1,6 +1,10 @@
 //! Bits that rules set and ask for: of flows, of hosts, of pairs of hosts.
 
+mod table;
+
 use std::sync::Arc;
+
+pub use table::{BitId, FlowBits, Host, HostBit, HostBits, Names, Resolved};
 
 /// One `flowbits`, `hostbits` or `xbits` of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bits;
+mod bounded;
 pub mod buffer;
 pub mod classes;
 pub mod inspect;

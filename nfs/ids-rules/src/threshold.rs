@@ -1,6 +1,10 @@
 //! Rates: `threshold` thins out alerts, `detection_filter` lets a rule match only beyond a rate.
 
+mod table;
+
 use serde::{Deserialize, Serialize};
+
+pub use table::{Matched, Outcome, Rates, Record, RuleId, Whom};
 
 /// `threshold:type <type>, track <track>, count <n>, seconds <n>`: how alerts of matches are thinned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +24,7 @@ pub struct Threshold {
 pub enum ThresholdKind {
     /// `limit`: the first `count` of an interval.
     Limit,
-    /// `threshold`: every `count`-th; the count and the interval begin anew with it.
+    /// `threshold`: every `count`-th of an interval; the count begins anew with it, the interval does not.
     Every,
     /// `both`: the `count`-th of an interval and no other.
     Both,
