@@ -3,12 +3,12 @@
 use super::alert::Told;
 use super::way::Way;
 use engine::Time;
+use ids_rules::bits::FlowBits;
 use l7::Conversation;
 use serde::{Deserialize, Serialize};
 use streams::{Datagrams, Toward};
 
-/// Bits that a flow may have, and rules that are remembered to have matched a message: beyond, the first one goes.
-const BITS: usize = 64;
+/// Rules that are remembered to have matched a message: beyond, the first one goes.
 const MATCHED: usize = 64;
 
 /// A flow, by its canonical key.
@@ -30,9 +30,6 @@ pub(super) struct Tcp {
     pub stream: streams::Flow,
     /// To server, to client.
     pub ways: [Way; 2],
-    /// Covered sequence numbers of each way: where it began, and how far it is.
-    pub begun: [Option<u32>; 2],
-    pub covered: [u64; 2],
 }
 
 /// What becomes of the rest of a flow.
@@ -49,7 +46,7 @@ pub(super) enum Fate {
 }
 
 /// What rules and alerts need to know.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Meta {
     pub id: u64,
     /// Nanoseconds since the epoch.
@@ -59,8 +56,7 @@ pub(super) struct Meta {
     pub packets: [u64; 2],
     pub bytes: [u64; 2],
     pub fate: Fate,
-    /// Numbers of bits that are set, in the order in which they were.
-    pub bits: Vec<u32>,
+    pub bits: FlowBits,
     /// Ways (bits 0 and 1) in which rules for a flow's first packets were looked at, and (2 and 3) those for its
     /// application.
     pub done: u8,
@@ -77,24 +73,6 @@ impl Meta {
         self.packets[index(toward)] += 1;
         self.bytes[index(toward)] += bytes;
         self.last = now.as_nanos();
-    }
-
-    pub(super) fn is_set(&self, bit: u32) -> bool {
-        self.bits.contains(&bit)
-    }
-
-    pub(super) fn set(&mut self, bit: u32) {
-        if self.is_set(bit) {
-            return;
-        }
-        if self.bits.len() == BITS {
-            self.bits.remove(0);
-        }
-        self.bits.push(bit);
-    }
-
-    pub(super) fn unset(&mut self, bit: u32) {
-        self.bits.retain(|set| *set != bit);
     }
 
     /// Whether something is done for the first time.

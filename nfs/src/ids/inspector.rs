@@ -1,15 +1,13 @@
 //! Shows subjects to rules, and does what matching rules say.
 
 use super::alert::{Alert, Message};
-use super::detect::{
-    Asked, Bit, Candidate, Compiled, Evaluator, Index, Lasting, Rules, Searcher, Subject, matches,
-};
+use super::detect::{Evaluator, Candidate, Index, Lasting, Rules, Searcher, Subject, matches};
 use super::flow::{Fate, Meta};
-use super::shared::Shared;
+use super::marks::{Before, Marks, matched};
 use crate::outlet::Outlet;
 use engine::Time;
-use ids_rules::bits::{BitCommand, BitOwner};
 use ids_rules::rule::Action;
+use ids_rules::threshold::Outcome;
 use std::sync::Arc;
 use streams::Toward;
 
@@ -29,8 +27,7 @@ pub(super) struct Inspector {
     evaluator: Evaluator,
     /// Rules that may match what is being looked at.
     pub candidates: Vec<Candidate>,
-    /// What rules remember of hosts, and how often they matched.
-    pub shared: Shared,
+    pub marks: Marks,
     /// Packets are dropped, not only told of.
     pub drops: bool,
     pub outlet: Outlet<Box<Alert>>,
@@ -56,29 +53,12 @@ pub(super) struct Wanted {
     pub pass: bool,
 }
 
-/// What was before, for one subject.
-struct Before<'a> {
-    meta: Option<&'a Meta>,
-    shared: &'a Shared,
-    subject: &'a Subject<'a>,
-    now: Time,
-}
-
-impl Asked for Before<'_> {
-    fn is_set(&self, owner: BitOwner, bit: u32) -> Option<bool> {
-        match owner {
-            BitOwner::Flow => self.meta.map(|meta| meta.is_set(bit)),
-            _ => Some(self.shared.is_set(owner, &self.subject.key, bit, self.now)),
-        }
-    }
-}
-
 impl Inspector {
     pub(super) fn new(
         rules: Arc<Rules>,
         index: Arc<Index>,
         searcher: Searcher,
-        shared: Shared,
+        marks: Marks,
         drops: bool,
         outlet: Outlet<Box<Alert>>,
     ) -> Inspector {
@@ -90,7 +70,7 @@ impl Inspector {
             rules,
             index,
             searcher,
-            shared,
+            marks,
             drops,
             outlet,
         }
@@ -117,58 +97,53 @@ impl Inspector {
             let place = candidate.rule;
             let (Some(rule), Some(skipped)) = (rules.all.get(place as usize), sight(place)) else { continue };
             let subject = seen_from(subject, skipped);
-            let before = Before { meta: meta.as_deref(), shared: &self.shared, subject: &subject, now };
+            let before = Before { meta: meta.as_deref(), marks: &self.marks, subject: &subject, now };
             self.tally.evaluated += 1;
-            if !matches(&rules, rule, &subject, &before, &mut self.evaluator)
-                || !self.shared.passes_filter(place, rule, &subject, meta.as_deref(), now)
-            {
+            if !matches(&rules, rule, &subject, &before, &mut self.evaluator) {
+                continue;
+            }
+            let whose = matched(&subject, meta.as_deref(), now);
+            if !self.marks.passes(rule, &whose) {
                 continue;
             }
             self.tally.matches += 1;
             candidate.end = MATCHED;
-            self.change_bits(rule, &subject, meta.as_deref_mut(), now);
+            self.marks.change(rule, &subject, meta.as_deref_mut(), now);
             let lasts = rule.lasting == Lasting::Yes || rule.lasting == Lasting::Stream && subject.is_stream;
-            let mut blocked = false;
-            match rule.rule.action {
-                Action::Pass => wanted.pass = true,
-                Action::Drop => {
-                    blocked = self.drops;
-                    wanted.drop |= self.drops;
-                    if let Some(meta) = meta.as_deref_mut().filter(|_| lasts && self.drops) {
-                        meta.fate = Fate::Dropped;
-                    }
-                }
-                Action::Alert => {}
-            }
-            if rule.rule.action == Action::Pass {
+            let mut decide = |fate: Fate| {
                 if let Some(meta) = meta.as_deref_mut().filter(|_| lasts) {
-                    meta.fate = Fate::Passed;
+                    meta.fate = fate;
                 }
+            };
+            if rule.rule.action == Action::Pass {
+                wanted.pass = true;
+                decide(Fate::Passed);
                 break;
             }
-            if !rule.rule.noalert {
-                alerts += 1;
-                if alerts > ALERTS {
-                    self.tally.surplus += 1;
-                } else if self.shared.passes_threshold(place, rule, &subject, meta.as_deref(), now) {
-                    self.tell(place, &subject, meta.as_deref(), blocked, now);
-                } else {
-                    self.tally.suppressed += 1;
-                }
+            let outcome = self.marks.outcome(rule, &whose);
+            if outcome == Outcome::Nothing {
+                self.tally.suppressed += 1;
+                continue;
+            }
+            let blocked = rule.rule.action == Action::Drop && self.drops;
+            if blocked {
+                wanted.drop = true;
+                decide(Fate::Dropped);
+            }
+            if rule.rule.noalert {
+                continue;
+            }
+            alerts += 1;
+            if outcome == Outcome::Quiet {
+                self.tally.suppressed += 1;
+            } else if alerts > ALERTS {
+                self.tally.surplus += 1;
+            } else {
+                self.tell(place, &subject, meta.as_deref(), blocked, now);
             }
         }
         self.candidates = candidates;
         wanted
-    }
-
-    fn change_bits(&mut self, rule: &Compiled, subject: &Subject<'_>, mut meta: Option<&mut Meta>, now: Time) {
-        for bit in rule.bits.iter().filter(|bit| !bit.command.is_demand()) {
-            match (bit.owner, meta.as_deref_mut()) {
-                (BitOwner::Flow, Some(meta)) => change(bit, meta),
-                (BitOwner::Flow, None) => {}
-                _ => self.shared.change(bit, &subject.key, now),
-            }
-        }
     }
 
     fn tell(&mut self, place: u32, subject: &Subject<'_>, meta: Option<&Meta>, blocked: bool, now: Time) {
@@ -200,16 +175,4 @@ fn seen_from<'a>(subject: &Subject<'a>, skipped: usize) -> Subject<'a> {
         payload.base += skipped as u64;
     }
     seen
-}
-
-fn change(bit: &Bit, meta: &mut Meta) {
-    for &number in &bit.bits {
-        match bit.command {
-            BitCommand::Set => meta.set(number),
-            BitCommand::Unset => meta.unset(number),
-            BitCommand::Toggle if meta.is_set(number) => meta.unset(number),
-            BitCommand::Toggle => meta.set(number),
-            BitCommand::IsSet | BitCommand::IsNotSet => {}
-        }
-    }
 }

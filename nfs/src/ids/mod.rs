@@ -2,15 +2,14 @@
 //! and drops it where it is told to.
 
 mod alert;
-mod bounded;
 mod config;
 mod detect;
 mod eve;
 mod flow;
 mod inspector;
+mod marks;
 mod packet;
 mod scene;
-mod shared;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -24,9 +23,9 @@ use engine::{
     WorkerSite,
 };
 use inspector::{ALWAYS, Inspector, Tally, Wanted};
+use marks::Marks;
 use packet::Packet;
 use serde_json::Value;
-use shared::Shared;
 use std::any::Any;
 use std::sync::Arc;
 use watch::Watch;
@@ -210,12 +209,12 @@ impl Kind for Ids {
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
         let searcher = Searcher::new(Arc::clone(&plan.databases), plan.rules.all.len());
-        let shared = Shared::new(plan.marks, worker.seed);
+        let marks = Marks::new(plan.marks);
         let inspector = Inspector::new(
             Arc::clone(&plan.rules),
             Arc::clone(&plan.index),
             searcher,
-            shared,
+            marks,
             plan.drops,
             plan.outlet(),
         );

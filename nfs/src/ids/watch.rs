@@ -2,7 +2,7 @@
 
 use super::detect::{Kind, Numbers, Subject};
 use super::eve::flow_id;
-use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp, index};
+use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
 use super::inspector::{ALWAYS, Inspector, Wanted};
 use super::packet::Packet;
 use super::scene::{Events, Scene, Streams};
@@ -169,6 +169,11 @@ fn numbers(meta: &Meta, covered: Option<[u64; 2]>, now: Time) -> Numbers {
     Numbers { covered, packets: meta.packets, bytes: meta.bytes, age }
 }
 
+/// What was sent on both ways.
+fn sent(stream: &streams::Flow) -> [u64; 2] {
+    [stream.sent(Toward::Server), stream.sent(Toward::Client)]
+}
+
 /// Has everything handed out that a connection holds.
 fn finish(
     key: FlowKey,
@@ -181,11 +186,11 @@ fn finish(
 ) {
     let application = flow.application();
     let Flow { meta, body: Body::Tcp(tcp), conversation } = flow else { return };
-    let Tcp { stream, ways, covered, .. } = &mut **tcp;
+    let Tcp { stream, ways } = &mut **tcp;
     let forward = stream.toward(Direction::Forward) == Toward::Server;
     let mut scene = Scene {
         inspector,
-        numbers: numbers(meta, Some(*covered), now),
+        numbers: numbers(meta, Some(sent(stream)), now),
         meta,
         conversation,
         limits: &settings.limits,
@@ -225,9 +230,9 @@ impl Inspection<'_> {
         let ttl = self.packet.headers.ttl(self.packet.frame).unwrap_or(0);
         let segment = Segment::of(&header, direction, ttl);
         let client = if toward == Toward::Server { self.packet.key } else { self.packet.key.reversed() };
-        let Tcp { stream, ways, begun, covered } = &mut **tcp;
+        let Tcp { stream, ways } = &mut **tcp;
         let mut scene = Scene {
-            numbers: numbers(meta, Some(*covered), self.now),
+            numbers: numbers(meta, Some(sent(stream)), self.now),
             inspector: &mut *self.inspector,
             meta,
             conversation,
@@ -242,18 +247,15 @@ impl Inspection<'_> {
         let outcome = stream.segment(&self.settings.streams, pool, &segment, &mut sink);
         let (application, turned) = (scene.application, scene.turned);
         self.wanted = scene.wanted;
-        cover(begun, covered, &outcome, segment.seq, header.sequence_len() as u32);
         let mut toward = outcome.toward;
         if turned {
             stream.turn();
             ways.swap(0, 1);
-            begun.swap(0, 1);
-            covered.swap(0, 1);
             meta.packets.swap(0, 1);
             meta.bytes.swap(0, 1);
             toward = toward.other();
         }
-        let covered = Some(*covered);
+        let covered = Some(sent(stream));
         self.packet(meta, &Outcome { toward, ..outcome }, covered, application);
         self.obey(meta);
         outcome.state == State::Closed
@@ -357,16 +359,4 @@ pub(super) fn alone<'a>(packet: &'a Packet<'a>) -> Subject<'a> {
         application: None,
         message: None,
     }
-}
-
-/// Takes note of the sequence numbers that a segment of a session covers.
-fn cover(begun: &mut [Option<u32>; 2], covered: &mut [u64; 2], outcome: &Outcome, seq: u32, len: u32) {
-    if !outcome.taken {
-        return;
-    }
-    let way = index(outcome.toward);
-    let first = *begun[way].get_or_insert(seq);
-    // Sequence numbers go round: the nearest place that fits is meant.
-    let further = seq.wrapping_add(len).wrapping_sub(first.wrapping_add(covered[way] as u32)) as i32;
-    covered[way] += u64::try_from(further).unwrap_or(0);
 }

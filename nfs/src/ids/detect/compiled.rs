@@ -3,7 +3,7 @@
 use super::patterns::Pattern;
 use super::payload::Group;
 use super::regexes::Regexes;
-use ids_rules::bits::{BitCommand, BitOwner};
+use ids_rules::bits::{BitOwner, Names, Resolved};
 use ids_rules::buffer::Buffer;
 use ids_rules::inspect::Inspect;
 use ids_rules::payload::{Content, FastPattern, Test};
@@ -11,8 +11,6 @@ use ids_rules::packet::PacketTest;
 use ids_rules::rule::{Protocol, Rule, StreamOnly};
 use ids_rules::threshold::Track;
 use regex_automata::meta::Regex;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 /// A rule, ready.
 pub(in crate::ids) struct Compiled {
@@ -20,7 +18,7 @@ pub(in crate::ids) struct Compiled {
     pub inspect: Inspect,
     /// Groups of tests on bytes.
     pub groups: Vec<Group>,
-    pub bits: Vec<Bit>,
+    pub bits: Vec<Resolved>,
     /// What it does to a packet it does to the rest of the flow.
     pub lasting: Lasting,
 }
@@ -34,20 +32,11 @@ pub(in crate::ids) enum Lasting {
     Yes,
 }
 
-/// What a rule does with bits or asks of them.
-pub(in crate::ids) struct Bit {
-    pub owner: BitOwner,
-    pub command: BitCommand,
-    pub bits: Vec<u32>,
-    pub expire: Option<u32>,
-}
-
 /// All rules.
 pub(in crate::ids) struct Rules {
     pub all: Vec<Compiled>,
     pub regexes: Box<[Regex]>,
-    /// The names of bits, by number.
-    pub bits: Vec<Arc<str>>,
+    pub names: Names,
 }
 
 impl Rules {
@@ -56,30 +45,21 @@ impl Rules {
     /// # Errors
     /// Why a rule cannot be used.
     pub(in crate::ids) fn compile(rules: Vec<Rule>) -> Result<Rules, String> {
-        let (mut regexes, mut numbers, mut names) = (Regexes::default(), HashMap::new(), Vec::new());
+        let (mut regexes, names) = (Regexes::default(), Names::of(&rules));
         let mut all = Vec::with_capacity(rules.len());
         for rule in rules {
+            let sid = rule.meta.sid;
             let groups = rule.buffers.iter().map(|tests| Group::of(tests, &mut regexes));
             let groups = groups
                 .collect::<Result<_, _>>()
-                .map_err(|error| format!("sid {}: an expression of pcre: {error}", rule.meta.sid))?;
-            let mut number = |name: &Arc<str>| {
-                *numbers.entry(Arc::clone(name)).or_insert_with(|| {
-                    names.push(Arc::clone(name));
-                    names.len() as u32 - 1
-                })
-            };
-            let bits = rule.bits.iter().map(|test| Bit {
-                owner: test.owner,
-                command: test.command,
-                bits: test.names.iter().map(&mut number).collect(),
-                expire: test.expire,
-            });
-            let bits = bits.collect();
+                .map_err(|error| format!("sid {sid}: an expression of pcre: {error}"))?;
+            let bits = rule.bits.iter().map(|test| names.resolve(test));
+            let bits =
+                bits.collect::<Option<_>>().ok_or_else(|| format!("sid {sid}: too many names of bits"))?;
             let inspect = rule.inspect();
             all.push(Compiled { inspect, groups, bits, lasting: lasting(inspect), rule });
         }
-        Ok(Rules { all, regexes: regexes.finish(), bits: names })
+        Ok(Rules { all, regexes: regexes.finish(), names })
     }
 }
 

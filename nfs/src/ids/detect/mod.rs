@@ -14,7 +14,7 @@ mod rule;
 mod sieve;
 mod subject;
 
-pub(super) use compiled::{Bit, Compiled, Lasting, Rules};
+pub(super) use compiled::{Compiled, Lasting, Rules};
 pub(super) use index::{Index, Kind};
 pub(super) use patterns::{Candidate, Searcher};
 pub(super) use payload::{Bytes, Evaluator};

@@ -5,7 +5,6 @@ use super::headers;
 use super::messages::buffers;
 use super::payload::{Evaluator, Group};
 use super::subject::{Asked, Subject};
-use ids_rules::bits::BitCommand;
 use ids_rules::buffer::{Application, Buffer};
 use ids_rules::payload::Test;
 use ids_rules::rule::{
@@ -28,7 +27,7 @@ pub(in crate::ids) fn matches(
         && rule.rule.packet.iter().all(|test| headers::holds(test, subject.packet, subject.numbers))
         && rule.rule.application.iter().all(|test| application(test, subject))
         && dns(&rule.rule.dns, subject)
-        && bits(rule, asked)
+        && rule.bits.iter().all(|bit| asked.holds(bit))
         && bytes(rules, rule, subject, evaluator)
 }
 
@@ -94,13 +93,6 @@ fn dns(tests: &[DnsTest], subject: &Subject<'_>) -> bool {
         DnsTest::Opcode(number) => number.matches(opcode.into()),
         DnsTest::Rcode(number) => rcode.is_some_and(|code| number.matches(code.into())),
         DnsTest::RecordType(number) => rrtype.is_some_and(|kind| number.matches(kind.into())),
-    })
-}
-
-fn bits(rule: &Compiled, asked: &impl Asked) -> bool {
-    rule.bits.iter().filter(|bit| bit.command.is_demand()).all(|bit| {
-        let wanted = bit.command == BitCommand::IsSet;
-        bit.bits.iter().any(|number| asked.is_set(bit.owner, *number) == Some(wanted))
     })
 }
 

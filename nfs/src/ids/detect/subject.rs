@@ -2,7 +2,7 @@
 
 use super::super::packet::Packet;
 use super::payload::Bytes;
-use ids_rules::bits::BitOwner;
+use ids_rules::bits::Resolved;
 use l7::{Protocol, Transaction};
 use streams::Toward;
 use wire::FlowKey;
@@ -41,6 +41,6 @@ pub(in crate::ids) struct Numbers {
 
 /// What a rule asks of what was before.
 pub(in crate::ids) trait Asked {
-    /// Whether a bit is set; `None` where there is nothing that could have it.
-    fn is_set(&self, owner: BitOwner, bit: u32) -> Option<bool>;
+    /// Whether a demand on a bit holds.
+    fn holds(&self, bit: &Resolved) -> bool;
 }
