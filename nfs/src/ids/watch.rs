@@ -1,0 +1,362 @@
+//! Flows: who talks to whom, what was said so far, and what becomes of the rest.
+
+use super::detect::{Kind, Numbers, Subject};
+use super::eve::flow_id;
+use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
+use super::inspector::{ALWAYS, Inspector, Wanted};
+use super::packet::Packet;
+use super::scene::{Events, Scene, Streams};
+use engine::Time;
+use l7::{Conversation, Limits};
+use std::sync::Arc;
+use std::time::Duration;
+use streams::{Datagrams, Outcome, Pool, Segment, State, Toward};
+use tables::flow_table::{Displaced, EntryId, Eviction, FlowTable};
+use wire::flow::Direction;
+use wire::tcp::{self, flags};
+use wire::{FlowKey, protocol::ip};
+
+/// How flows are watched.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub capacity: usize,
+    pub idle: Duration,
+    pub streams: streams::Config,
+    pub memory: usize,
+    /// Bytes of each way that stay for patterns that come in pieces.
+    pub window: usize,
+    pub limits: Limits,
+    /// Segments with a wrong checksum are not looked at.
+    pub checksums: bool,
+}
+
+/// How long a connection that is over stays, so that what is left of it is known.
+const CLOSED: Duration = Duration::from_secs(10);
+/// Resolution of time-outs.
+const TICK: u64 = 100_000_000;
+
+/// All flows of a worker.
+pub(super) struct Watch {
+    pub flows: FlowTable<FlowKey, Flow>,
+    pub settings: Arc<Settings>,
+    pub pool: Pool,
+    pub events: Events,
+    pub opened: u64,
+    pub expired: u64,
+    pub evicted: u64,
+    pub bad_checksums: u64,
+    seed: u64,
+}
+
+impl Watch {
+    pub(super) fn new(settings: Arc<Settings>, seed: u64, memory: bool) -> Watch {
+        let flows = FlowTable::with_capacity(settings.capacity, seed).evicting(Eviction::Oldest);
+        Watch {
+            flows: flows.expiring(TICK, 0),
+            pool: Pool::new(if memory { settings.memory } else { 0 }),
+            settings,
+            events: [0; _],
+            opened: 0,
+            expired: 0,
+            evicted: 0,
+            bad_checksums: 0,
+            seed,
+        }
+    }
+
+    fn hash(&self, key: &FlowKey) -> u32 {
+        key.hash_with(self.seed)
+    }
+
+    /// The flow of a packet, a new one if need be.
+    fn flow_of(&mut self, key: FlowKey, inspector: &mut Inspector, now: Time) -> Option<EntryId> {
+        let hash = self.hash(&key);
+        if let Some(id) = self.flows.find(&key, hash) {
+            return Some(id);
+        }
+        let messages = inspector.index.looks_into_messages();
+        let parsed = messages && matches!(key.protocol(), ip::TCP | ip::UDP);
+        let flow = Flow {
+            meta: Meta::new(flow_id(&key, now), now),
+            body: match key.protocol() {
+                ip::TCP => Body::Tcp(Box::default()),
+                _ => Body::Datagrams(Datagrams::default()),
+            },
+            conversation: parsed.then(|| Box::new(Conversation::new())),
+        };
+        self.opened += 1;
+        let inserted = self.flows.insert(key, hash, flow).ok()?;
+        if let Displaced::Evicted(_, key, flow) = inserted.displaced {
+            self.evicted += 1;
+            self.finish(key, flow, inspector, now);
+        }
+        Some(inserted.id)
+    }
+
+    /// Inspects a packet of a flow.
+    pub(super) fn packet(&mut self, packet: &Packet<'_>, inspector: &mut Inspector, now: Time) -> Wanted {
+        let (key, direction) = packet.key.canonical();
+        if packet.is_tcp() && self.settings.checksums && !packet.tcp_checksum_is_right() {
+            self.bad_checksums += 1;
+            return Wanted::default();
+        }
+        let Some(mut id) = self.flow_of(key, inspector, now) else { return Wanted::default() };
+        if packet.is_tcp() && self.is_another(id, packet)
+            && let Some((key, flow)) = self.flows.remove_entry(id)
+        {
+            self.finish(key, flow, inspector, now);
+            let Some(new) = self.flow_of(key, inspector, now) else { return Wanted::default() };
+            id = new;
+        }
+        let settings = Arc::clone(&self.settings);
+        let Some(flow) = self.flows.value_mut(id) else { return Wanted::default() };
+        let mut inspection = Inspection { inspector, settings: &settings, packet, now, wanted: Wanted::default() };
+        let over = match &mut flow.body {
+            Body::Tcp(_) if packet.is_tcp() => {
+                inspection.tcp(flow, direction, &mut self.pool, &mut self.events)
+            }
+            _ => inspection.datagram(flow, direction),
+        };
+        let wanted = inspection.wanted;
+        let patience = if over { CLOSED } else { settings.idle };
+        self.flows.touch(id, (now + patience).as_nanos());
+        wanted
+    }
+
+    /// Whether a packet begins another connection than that which is over.
+    fn is_another(&self, id: EntryId, packet: &Packet<'_>) -> bool {
+        let Some((_, Flow { body: Body::Tcp(tcp), .. })) = self.flows.entry(id) else { return false };
+        tcp.stream.state() == State::Closed
+            && packet.transport_header().get(13).is_some_and(|byte| byte & (flags::SYN | flags::ACK) == flags::SYN)
+    }
+
+    /// Ends flows that were quiet for long, at most so many.
+    pub(super) fn expire(&mut self, inspector: &mut Inspector, now: Time, budget: usize) {
+        let mut ended = Vec::new();
+        self.flows.expire(now.as_nanos(), budget, |_, key, flow| ended.push((key, flow)));
+        for (key, flow) in ended {
+            self.expired += 1;
+            self.finish(key, flow, inspector, now);
+        }
+    }
+
+    /// Looks at what is left of a flow.
+    pub(super) fn finish(&mut self, key: FlowKey, mut flow: Flow, inspector: &mut Inspector, now: Time) {
+        let settings = Arc::clone(&self.settings);
+        finish(key, &mut flow, inspector, &settings, now, &mut self.pool, &mut self.events);
+    }
+
+    /// Looks at what is left of all flows: the end of the run.
+    pub(super) fn finish_all(&mut self, inspector: &mut Inspector, now: Time) {
+        let mut all = Vec::with_capacity(self.flows.len());
+        let mut cursor = Some(Default::default());
+        while let Some(at) = cursor {
+            cursor = self.flows.scan(at, 1024, |id, key, flow| all.push((flow.meta.first, *key, id)));
+        }
+        // In an order that does not depend on the table.
+        all.sort_unstable_by_key(|(first, key, _)| (*first, key.source(), key.destination(), key.source_port(), key.destination_port()));
+        let settings = Arc::clone(&self.settings);
+        for (_, key, id) in all {
+            if let Some(flow) = self.flows.value_mut(id) {
+                finish(key, flow, inspector, &settings, now, &mut self.pool, &mut self.events);
+            }
+        }
+    }
+}
+
+fn numbers(meta: &Meta, covered: Option<[u64; 2]>, now: Time) -> Numbers {
+    let age = now.since(Time::from_nanos(meta.first)).as_secs();
+    Numbers { covered, packets: meta.packets, bytes: meta.bytes, age }
+}
+
+/// What was sent on both ways.
+fn sent(stream: &streams::Flow) -> [u64; 2] {
+    [stream.sent(Toward::Server), stream.sent(Toward::Client)]
+}
+
+/// Has everything handed out that a connection holds.
+fn finish(
+    key: FlowKey,
+    flow: &mut Flow,
+    inspector: &mut Inspector,
+    settings: &Settings,
+    now: Time,
+    pool: &mut Pool,
+    events: &mut Events,
+) {
+    let application = flow.application();
+    let Flow { meta, body: Body::Tcp(tcp), conversation } = flow else { return };
+    let Tcp { stream, ways } = &mut **tcp;
+    let forward = stream.toward(Direction::Forward) == Toward::Server;
+    let mut scene = Scene {
+        inspector,
+        numbers: numbers(meta, Some(sent(stream)), now),
+        meta,
+        conversation,
+        limits: &settings.limits,
+        client: if forward { key } else { key.reversed() },
+        now,
+        application,
+        wanted: Wanted::default(),
+        turned: false,
+    };
+    let mut sink = Streams { scene: &mut scene, ways, events, keep: settings.window };
+    stream.finish(&settings.streams, pool, &mut sink);
+}
+
+/// The work on one packet of a flow.
+struct Inspection<'a> {
+    inspector: &'a mut Inspector,
+    settings: &'a Settings,
+    packet: &'a Packet<'a>,
+    now: Time,
+    wanted: Wanted,
+}
+
+impl Inspection<'_> {
+    fn note(&mut self, wanted: Wanted) {
+        self.wanted.drop |= wanted.drop;
+        self.wanted.pass |= wanted.pass;
+    }
+
+    /// Whether the connection is over.
+    fn tcp(&mut self, flow: &mut Flow, direction: Direction, pool: &mut Pool, events: &mut Events) -> bool {
+        let application = flow.application();
+        let Flow { meta, body: Body::Tcp(tcp), conversation } = flow else { return false };
+        let toward = tcp.stream.toward(direction);
+        meta.count(toward, self.packet.ip_length(), self.now);
+        self.firsts(meta, toward, application);
+        let Ok(header) = tcp::Packet::new_checked(self.packet.segment()) else { return false };
+        let ttl = self.packet.headers.ttl(self.packet.frame).unwrap_or(0);
+        let segment = Segment::of(&header, direction, ttl);
+        let client = if toward == Toward::Server { self.packet.key } else { self.packet.key.reversed() };
+        let Tcp { stream, ways } = &mut **tcp;
+        let mut scene = Scene {
+            numbers: numbers(meta, Some(sent(stream)), self.now),
+            inspector: &mut *self.inspector,
+            meta,
+            conversation,
+            limits: &self.settings.limits,
+            client,
+            now: self.now,
+            application,
+            wanted: self.wanted,
+            turned: false,
+        };
+        let mut sink = Streams { scene: &mut scene, ways, events, keep: self.settings.window };
+        let outcome = stream.segment(&self.settings.streams, pool, &segment, &mut sink);
+        let (application, turned) = (scene.application, scene.turned);
+        self.wanted = scene.wanted;
+        let mut toward = outcome.toward;
+        if turned {
+            stream.turn();
+            ways.swap(0, 1);
+            meta.packets.swap(0, 1);
+            meta.bytes.swap(0, 1);
+            toward = toward.other();
+        }
+        let covered = Some(sent(stream));
+        self.packet(meta, &Outcome { toward, ..outcome }, covered, application);
+        self.obey(meta);
+        outcome.state == State::Closed
+    }
+
+    fn datagram(&mut self, flow: &mut Flow, direction: Direction) -> bool {
+        let application = flow.application();
+        let Flow { meta, body: Body::Datagrams(datagrams), conversation } = flow else { return false };
+        let outcome = datagrams.see(direction);
+        meta.count(outcome.toward, self.packet.ip_length(), self.now);
+        self.firsts(meta, outcome.toward, application);
+        self.packet(meta, &outcome, None, application);
+        if meta.fate == Fate::Open && conversation.is_some() && !self.packet.payload.is_empty() {
+            let key = self.packet.key;
+            let mut scene = Scene {
+                numbers: numbers(meta, None, self.now),
+                inspector: &mut *self.inspector,
+                meta,
+                conversation,
+                limits: &self.settings.limits,
+                client: if outcome.toward == Toward::Server { key } else { key.reversed() },
+                now: self.now,
+                application,
+                wanted: self.wanted,
+                turned: false,
+            };
+            scene.datagram(outcome.toward, self.packet.payload);
+            self.wanted = scene.wanted;
+        }
+        self.obey(meta);
+        false
+    }
+
+    /// What was decided of the flow goes for this packet too.
+    fn obey(&mut self, meta: &Meta) {
+        self.wanted.drop |= meta.fate == Fate::Dropped && self.inspector.drops;
+    }
+
+    /// Rules for the first packet of each way.
+    fn firsts(&mut self, meta: &mut Meta, toward: Toward, application: Option<l7::Protocol>) {
+        let index = Arc::clone(&self.inspector.index);
+        let rules = index.firsts(Kind::of(self.packet.protocol()));
+        if rules.is_empty() || meta.fate != Fate::Open || !meta.first_time(FIRSTS, toward) {
+            return;
+        }
+        self.inspector.searcher.begin();
+        for rule in rules {
+            self.inspector.searcher.note(*rule, ALWAYS, &mut self.inspector.candidates);
+        }
+        let numbers = numbers(meta, None, self.now);
+        let mut subject = alone(self.packet);
+        (subject.toward, subject.numbers, subject.application) = (Some(toward), Some(&numbers), application);
+        let wanted = self.inspector.evaluate(&subject, Some(meta), self.now, |_| Some(0));
+        self.inspector.candidates.clear();
+        self.note(wanted);
+    }
+
+    /// Rules for packets.
+    fn packet(
+        &mut self,
+        meta: &mut Meta,
+        outcome: &Outcome,
+        covered: Option<[u64; 2]>,
+        application: Option<l7::Protocol>,
+    ) {
+        if meta.fate != Fate::Open || self.wanted.pass {
+            return;
+        }
+        let index = Arc::clone(&self.inspector.index);
+        let packet = self.packet;
+        let is_lone = packet.is_tcp() && !outcome.streamed;
+        let lane = if is_lone { &index.unstreamed } else { index.packets(Kind::of(packet.protocol())) };
+        self.inspector.searcher.begin();
+        let Inspector { searcher, candidates, .. } = &mut *self.inspector;
+        lane.find(searcher, packet.ports, packet.payload, 0, candidates);
+        if candidates.is_empty() {
+            return;
+        }
+        let numbers = numbers(meta, covered, self.now);
+        let mut subject = alone(packet);
+        (subject.toward, subject.established) = (Some(outcome.toward), outcome.established());
+        (subject.numbers, subject.application) = (Some(&numbers), application);
+        let wanted = self.inspector.evaluate(&subject, Some(meta), self.now, |_| Some(0));
+        self.inspector.candidates.clear();
+        self.note(wanted);
+    }
+}
+
+/// A packet as rules see it, without what is known of its flow.
+pub(super) fn alone<'a>(packet: &'a Packet<'a>) -> Subject<'a> {
+    Subject {
+        key: packet.key,
+        ports: packet.ports,
+        packet: Some(packet),
+        payload: Some(packet.payload.into()),
+        is_stream: false,
+        reassembled: packet.reassembled,
+        toward: None,
+        established: false,
+        numbers: None,
+        application: None,
+        message: None,
+    }
+}
