@@ -37,6 +37,9 @@ impl Rule {
         if let Some(application) = self.message_application() {
             return Inspect::Messages(application);
         }
+        if self.is_about_addresses_only() {
+            return Inspect::FirstPackets;
+        }
         if self.needs_packets() {
             return Inspect::Packets;
         }
@@ -62,7 +65,7 @@ impl Rule {
                 return Inspect::Detection(None);
             }
         }
-        if self.is_about_addresses_only() { Inspect::FirstPackets } else { Inspect::Packets }
+        Inspect::Packets
     }
 
     /// The application whose messages its buffers or numbers are of.
@@ -83,6 +86,7 @@ impl Rule {
         self.packet.is_empty()
             && self.buffers.is_empty()
             && self.application.is_empty()
+            && !matches!(self.protocol, Protocol::Application(_))
             && self.flow == Default::default()
             && self.source.ports.is_any()
             && self.destination.ports.is_any()

@@ -303,6 +303,9 @@ impl Builder<'_> {
 
     /// What a number is compared or combined with.
     fn operand(&self, option: Opt<'_>, span: Span<'_>) -> Result<Value, Refusal> {
-        self.value(option.name, span, i64::MAX)
+        match self.value(option.name, span, i64::MAX)? {
+            Value::Given(number) if number < 0 => Err(span.bad(option.name, "must not be negative")),
+            value => Ok(value),
+        }
     }
 }

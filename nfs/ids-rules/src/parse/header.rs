@@ -117,13 +117,7 @@ fn protocol_of(span: Span<'_>) -> Result<Protocol, Refusal> {
 
 fn endpoint(from: Span<'_>, from_ports: Span<'_>, vars: &Vars) -> Result<Endpoint, Refusal> {
     let (addresses, negated) = addresses(from, vars, 0)?;
-    if addresses.is_none() {
-        return Err(from.bad("address", "no address is left"));
-    }
     let ports = ports(from_ports, vars, 0)?;
-    if ports.is_none() {
-        return Err(from_ports.bad("port", "no port is left"));
-    }
     Ok(Endpoint { addresses, negated, ports })
 }
 
@@ -132,14 +126,23 @@ trait Set: Sized {
     const WHAT: &'static str;
     fn none() -> Self;
     fn any() -> Self;
+    fn is_none(&self) -> bool;
     fn union(&self, other: &Self) -> Self;
     fn without(&self, other: &Self) -> Self;
     fn complement(&self) -> Self;
     fn one(span: Span<'_>) -> Result<Self, Refusal>;
 }
 
-/// A set as a rule writes it, and whether a negation is in it.
+/// A set as a rule writes it, and whether a negation is in it. It is never empty.
 fn set<S: Set>(span: Span<'_>, vars: &Vars, depth: usize) -> Result<(S, bool), Refusal> {
+    let (found, negated) = maybe_empty::<S>(span, vars, depth)?;
+    if found.is_none() {
+        return Err(span.bad(S::WHAT, format!("no {} is left", S::WHAT)));
+    }
+    Ok((found, negated))
+}
+
+fn maybe_empty<S: Set>(span: Span<'_>, vars: &Vars, depth: usize) -> Result<(S, bool), Refusal> {
     if depth > DEEPEST {
         return Err(span.bad(S::WHAT, format!("groups or variables nested deeper than {DEEPEST}")));
     }
@@ -240,6 +243,9 @@ macro_rules! delegate {
         }
         fn any() -> Self {
             <$set>::any()
+        }
+        fn is_none(&self) -> bool {
+            <$set>::is_none(self)
         }
         fn union(&self, other: &Self) -> Self {
             <$set>::union(self, other)

@@ -1,6 +1,6 @@
 //! What a rule is called: `msg`, `sid`, `rev`, `classtype` and so on; and the checks at its end.
 
-use super::{Builder, Opt, Span, text};
+use super::{Builder, Opt, Span, text, variables};
 use crate::{
     buffer::{Application, Buffer, Side},
     packet::PacketTest,
@@ -83,7 +83,13 @@ impl Builder<'_> {
                 make_absolute(first);
             }
         }
-        let rule = self.rule;
+        let mut rule = self.rule;
+        if let Err(name) = variables::renumber(&mut rule) {
+            return conflict(
+                "rule",
+                format!("uses the variable \"{name}\" before the buffer that it is read from"),
+            );
+        }
         let mut applications = rule.buffers.iter().filter_map(|group| group.buffer.application());
         let application = applications.next().or((!rule.dns.is_empty()).then_some(Application::Dns));
         if applications.any(|other| Some(other) != application)

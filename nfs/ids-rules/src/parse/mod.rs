@@ -9,6 +9,7 @@ mod meta;
 mod number;
 mod packet;
 mod span;
+mod variables;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::{
     rule::{Meta, Rule},
     vars::Vars,
 };
+pub(crate) use packet::IP_OPTIONS;
 pub(crate) use span::Span;
 
 /// The longest rule, in bytes. Suricata's is 8 192 in older versions.
@@ -290,3 +292,6 @@ fn is_name(bytes: &[u8]) -> bool {
 fn text(bytes: &[u8]) -> Arc<str> {
     String::from_utf8_lossy(bytes).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,8 @@ pub(crate) fn number(keyword: &str, span: Span<'_>, max: u64) -> Result<Number, 
         }
         return Ok(if negated { Number::NotBetween(low, high) } else { Number::Between(low, high) });
     }
-    let prefixes: [(&[u8], fn(u64) -> Number); 7] = [
+    type Make = fn(u64) -> Number;
+    let prefixes: [(&[u8], Make); 7] = [
         (b"!=", Number::NotEqual),
         (b"!", Number::NotEqual),
         (b">=", Number::AtLeast),

@@ -8,6 +8,7 @@
 //! Where the translation differs from PCRE, by a byte at most: `$` without the flags `m` and `E` matches at the end or
 //! before a last line feed; here it takes that line feed into the match.
 
+mod class;
 mod translate;
 
 use std::sync::Arc;
@@ -101,8 +102,8 @@ pub(crate) fn parse(value: Span<'_>) -> Result<(Pcre, Option<Buffer>), Refusal> 
             format!("takes more than {COMPILED_LIMIT} bytes compiled, or is no expression"),
         ));
     }
-    let text: String = pattern.bytes.iter().map(|&byte| printable(byte)).collect();
-    let pcre = Pcre { pattern: text.into(), regex: Arc::from(regex), negated, relative, flags };
+    let pcre =
+        Pcre { pattern: printable(pattern.bytes).into(), regex: Arc::from(regex), negated, relative, flags };
     Ok((pcre, buffer))
 }
 
@@ -112,9 +113,18 @@ fn set(flag: &mut bool) -> Option<Buffer> {
     None
 }
 
-/// A byte of an expression as text: those beyond ASCII by their number.
-fn printable(byte: u8) -> String {
-    if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\x{byte:02x}") }
+/// An expression as text: bytes beyond ASCII by their number, which a backslash before them already begins.
+fn printable(bytes: &[u8]) -> String {
+    let (mut out, mut escaped) = (String::with_capacity(bytes.len()), false);
+    for &byte in bytes {
+        match byte {
+            byte if byte.is_ascii() => out.push(char::from(byte)),
+            byte if escaped => out.push_str(&format!("x{byte:02x}")),
+            byte => out.push_str(&format!("\\x{byte:02x}")),
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    out
 }
 
 /// How the crates `regex` and `regex-automata` have to read [`Pcre::regex`].
@@ -130,3 +140,6 @@ fn compile(regex: &str) -> Result<thompson::NFA, Box<thompson::BuildError>> {
         .nfa_size_limit(Some(COMPILED_LIMIT));
     thompson::Compiler::new().syntax(syntax()).configure(config).build(regex).map_err(Box::new)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,9 +17,10 @@ struct Local {
     dollar_end_only: bool,
 }
 
-struct Translator<'a> {
-    span: Span<'a>,
-    at: usize,
+/// A translation under way.
+pub(super) struct Translator<'a> {
+    pub(super) span: Span<'a>,
+    pub(super) at: usize,
     out: String,
     local: Local,
     /// What holds again behind each open group.
@@ -70,15 +71,15 @@ impl Translator<'_> {
         )
     }
 
-    fn bad(&self, at: usize, what: &str) -> Refusal {
+    pub(super) fn bad(&self, at: usize, what: &str) -> Refusal {
         self.span.skip(at).bad("pcre", what)
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.span.bytes.get(self.at).copied()
     }
 
-    fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         self.span.bytes.get(self.at..).unwrap_or_default()
     }
 
@@ -268,11 +269,7 @@ impl Translator<'_> {
         let class = match self.span.bytes.get(inside) {
             Some(b'[') => self.class(inside)?,
             Some(b'\\') => self.class_escape(inside)?.into_class(),
-            Some(&byte)
-                if byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'_' | b'-' | b'=' | b'/') =>
-            {
-                format!("[{}]", literal(byte))
-            }
+            Some(&byte) if !b".^$*+?()|{}".contains(&byte) => format!("[{}]", literal(byte)),
             _ => return Err(self.refuse(at, "a look-behind of more than one byte")),
         };
         if self.peek() != Some(b')') {
@@ -308,11 +305,24 @@ impl Translator<'_> {
             b'G' => return Err(self.refuse(at, "\\G")),
             b'K' => return Err(self.refuse(at, "\\K")),
             b'X' | b'C' | b'p' | b'P' => return Err(self.refuse(at, "a property of Unicode")),
+            // Three octal digits are a byte: nobody has a hundred groups.
+            b'1'..=b'3'
+                if self
+                    .rest()
+                    .get(1..3)
+                    .is_some_and(|more| more.iter().all(|b| matches!(b, b'0'..=b'7'))) =>
+            {
+                let byte = self.digits(8, 3);
+                self.atom(&literal(byte));
+            }
             b'g' | b'k' | b'1'..=b'9' => return Err(self.refuse(at, "a back-reference")),
             b'Q' => {
                 self.at += 1;
                 let end = self.rest().windows(2).position(|pair| pair == b"\\E");
                 let length = end.unwrap_or(self.rest().len());
+                if !self.rest()[..length].is_ascii() {
+                    return Err(self.bad(at, "between \\Q and \\E are bytes of ASCII only"));
+                }
                 for offset in 0..length {
                     let text = literal(self.span.bytes[self.at + offset]);
                     self.atom(&text);
@@ -330,7 +340,7 @@ impl Translator<'_> {
 
     /// What follows the backslash at `at`, where it means the same in and out of classes; `self.at` is behind the
     /// backslash before, and behind the escape after.
-    fn class_escape(&mut self, at: usize) -> Result<Piece, Refusal> {
+    pub(super) fn class_escape(&mut self, at: usize) -> Result<Piece, Refusal> {
         self.at = at + 1;
         let Some(byte) = self.peek() else { return Err(self.bad(at, "a backslash at the end")) };
         self.at += 1;
@@ -388,84 +398,10 @@ impl Translator<'_> {
         }
         (value & 0xff) as u8
     }
-
-    /// A class in brackets, whose `[` is at `at`.
-    fn class(&mut self, at: usize) -> Result<String, Refusal> {
-        self.at = at + 1;
-        let mut out = String::from("[");
-        if self.peek() == Some(b'^') {
-            out.push('^');
-            self.at += 1;
-        }
-        let first = self.at;
-        // A range waits for its end: its beginning, and whether the hyphen has come.
-        let mut begin: Option<(u8, bool)> = None;
-        loop {
-            let place = self.at;
-            let Some(byte) = self.peek() else { return Err(self.bad(at, "a [ is not closed")) };
-            self.at += 1;
-            let piece = match byte {
-                b']' if place > first => break,
-                b'[' if matches!(self.peek(), Some(b':')) && self.posix_end().is_some() => {
-                    let end = self.posix_end().unwrap_or(0);
-                    let name = String::from_utf8_lossy(&self.rest()[1..end]).into_owned();
-                    self.at += end + 2;
-                    Piece::Set(
-                        posix(&name).ok_or_else(|| self.bad(place, "no class of that name"))?.to_owned(),
-                    )
-                }
-                b'\\' => match self.peek() {
-                    Some(b'b') => {
-                        self.at += 1;
-                        Piece::Byte(8)
-                    }
-                    Some(b'E') => {
-                        self.at += 1;
-                        continue;
-                    }
-                    Some(b'B' | b'N' | b'R' | b'X' | b'p' | b'P' | b'Q') => {
-                        return Err(self.bad(place, "an escape that classes do not have here"));
-                    }
-                    Some(b'k' | b'g') => {
-                        return Err(self.bad(place, "an escape that classes do not have here"));
-                    }
-                    _ => self.class_escape(place)?,
-                },
-                byte => Piece::Byte(byte),
-            };
-            match (begin.take(), piece) {
-                (None, Piece::Byte(byte)) => begin = Some((byte, false)),
-                (Some((low, false)), Piece::Byte(b'-')) if byte == b'-' => begin = Some((low, true)),
-                (Some((low, false)), Piece::Byte(next)) => {
-                    out.push_str(&literal(low));
-                    begin = Some((next, false));
-                }
-                (Some((low, true)), Piece::Byte(high)) => {
-                    if low > high {
-                        return Err(self.bad(place, "a range that ends before it begins"));
-                    }
-                    out.push_str(&format!("{}-{}", literal(low), literal(high)));
-                }
-                (low, Piece::Set(set)) => {
-                    low.into_iter().for_each(|low| push_pending(&mut out, low));
-                    out.push_str(&set);
-                }
-            }
-        }
-        begin.into_iter().for_each(|low| push_pending(&mut out, low));
-        out.push(']');
-        Ok(out)
-    }
-
-    /// Where the name of a POSIX class ends, from the colon on: at `:]`.
-    fn posix_end(&self) -> Option<usize> {
-        let end = self.rest().windows(2).skip(1).position(|pair| pair == b":]")? + 1;
-        self.rest()[1..end].iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'^').then_some(end)
-    }
 }
 
 /// One piece of a class: a byte, or a set that cannot begin or end a range.
-enum Piece {
+pub(super) enum Piece {
     Byte(u8),
     Set(String),
 }
@@ -486,14 +422,6 @@ impl Piece {
     }
 }
 
-/// A byte that began no range after all, and the hyphen behind it if there was one.
-fn push_pending(out: &mut String, (byte, hyphen): (u8, bool)) {
-    out.push_str(&literal(byte));
-    if hyphen {
-        out.push_str("\\-");
-    }
-}
-
 /// Whether a group's name makes it a variable of Suricata's: `(?P<flow_x>`.
 fn rest_name_is_capture(group: &[u8]) -> bool {
     let name =
@@ -502,31 +430,6 @@ fn rest_name_is_capture(group: &[u8]) -> bool {
 }
 
 /// A byte that stands for itself.
-fn literal(byte: u8) -> String {
+pub(super) fn literal(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("\\x{byte:02x}") }
-}
-
-/// A POSIX class in the engine's syntax.
-fn posix(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "alnum" => "[:alnum:]",
-        "alpha" => "[:alpha:]",
-        "ascii" => "[:ascii:]",
-        "blank" => "[:blank:]",
-        "cntrl" => "[:cntrl:]",
-        "digit" => "[:digit:]",
-        "graph" => "[:graph:]",
-        "lower" => "[:lower:]",
-        "print" => "[:print:]",
-        "punct" => "[:punct:]",
-        "space" => "[:space:]",
-        "upper" => "[:upper:]",
-        "word" => "[:word:]",
-        "xdigit" => "[:xdigit:]",
-        "^digit" => "[:^digit:]",
-        "^space" => "[:^space:]",
-        "^alpha" => "[:^alpha:]",
-        "^alnum" => "[:^alnum:]",
-        _ => return None,
-    })
 }
