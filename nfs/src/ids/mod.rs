@@ -13,8 +13,6 @@ mod moving;
 mod packet;
 mod scene;
 mod state;
-#[cfg(test)]
-mod tests;
 mod watch;
 mod way;
 

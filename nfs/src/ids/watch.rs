@@ -33,6 +33,8 @@ pub(super) struct Settings {
 
 /// How long a connection that is over stays, so that what is left of it is known.
 const CLOSED: Duration = Duration::from_secs(10);
+/// The port that DNS has.
+const DNS: u16 = 53;
 /// Resolution of time-outs.
 const TICK: u64 = 100_000_000;
 
@@ -73,7 +75,8 @@ impl Watch {
     }
 
     /// The flow of a packet, a new one if need be.
-    fn flow_of(&mut self, key: FlowKey, inspector: &mut Inspector, now: Time) -> Option<EntryId> {
+    fn flow_of(&mut self, packet: &Packet<'_>, inspector: &mut Inspector, now: Time) -> Option<EntryId> {
+        let (key, _) = packet.key.canonical();
         let hash = self.hash(&key);
         if let Some(id) = self.flows.find(&key, hash) {
             return Some(id);
@@ -86,7 +89,7 @@ impl Watch {
                 ip::TCP => Body::Tcp(Box::default()),
                 _ => Body::Datagrams(Datagrams::default()),
             },
-            conversation: parsed.then(|| Box::new(Conversation::new())),
+            conversation: parsed.then(|| Box::new(conversation(packet))),
         };
         self.opened += 1;
         let inserted = self.flows.insert(key, hash, flow).ok()?;
@@ -157,17 +160,17 @@ impl Watch {
 
     /// Inspects a packet of a flow.
     pub(super) fn packet(&mut self, packet: &Packet<'_>, inspector: &mut Inspector, now: Time) -> Wanted {
-        let (key, direction) = packet.key.canonical();
+        let (_, direction) = packet.key.canonical();
         if packet.is_tcp() && self.settings.checksums && !packet.tcp_checksum_is_right() {
             self.bad_checksums += 1;
             return Wanted::default();
         }
-        let Some(mut id) = self.flow_of(key, inspector, now) else { return Wanted::default() };
+        let Some(mut id) = self.flow_of(packet, inspector, now) else { return Wanted::default() };
         if packet.is_tcp() && self.is_another(id, packet)
             && let Some((key, flow)) = self.flows.remove_entry(id)
         {
             self.finish(key, flow, inspector, now);
-            let Some(new) = self.flow_of(key, inspector, now) else { return Wanted::default() };
+            let Some(new) = self.flow_of(packet, inspector, now) else { return Wanted::default() };
             id = new;
         }
         let settings = Arc::clone(&self.settings);
@@ -404,6 +407,13 @@ impl Inspection<'_> {
         self.inspector.candidates.clear();
         self.note(wanted);
     }
+}
+
+/// A conversation that begins with this packet.
+fn conversation(packet: &Packet<'_>) -> Conversation {
+    let is_dns = packet.ports.is_some_and(|(source, destination)| [source, destination].contains(&DNS));
+    let picked_up = packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
+    Conversation::new(is_dns.then_some(l7::Protocol::Dns), picked_up)
 }
 
 /// A packet as rules see it, without what is known of its flow.
