@@ -115,8 +115,8 @@ buffers! {
     TlsCertIssuer = "tls.cert_issuer" | "tls_cert_issuer", client;
     /// Serial number of the server's certificate: `0A:1B:…`.
     TlsCertSerial = "tls.cert_serial" | "tls_cert_serial", client;
-    /// A name asked for: `example.com`. May occur several times.
-    DnsQuery = "dns.query" | "dns_query" | "dns.query.name" | "dns.queries.rrname", either;
+    /// A name that a request asks for: `example.com`. May occur several times.
+    DnsQuery = "dns.query" | "dns_query" | "dns.queries.rrname", server;
     /// A name that an answer is for. May occur several times.
     DnsAnswer = "dns.answer.name" | "dns.answers.rrname", client;
 }
@@ -135,7 +135,6 @@ impl Buffer {
             "http.content_type" => [HttpRequestContentType, HttpResponseContentType],
             "http.content_len" => [HttpRequestContentLength, HttpResponseContentLength],
             "http.connection" => [HttpRequestConnection, HttpResponseConnection],
-            "http.start" | "http.request_header_start" => return None,
             _ => return None,
         })
     }

@@ -1,100 +1,219 @@
-//! One flow's application protocol.
+//! One flow's application protocol: found by its content, then parsed.
 
-use crate::Transaction;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::dns::{self, Dns};
+use crate::http::{self, Http};
+use crate::tls::{self, Tls};
+use crate::transaction::index;
+use crate::{Limits, Protocol, Sink};
 use serde::{Deserialize, Serialize};
-use streams::Toward;
+use streams::{Toward, hex};
 
-/// An application protocol that is parsed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// Bytes of a direction from which its protocol is told at the latest.
+const TELLING: usize = 32;
+
+/// The application protocol of one flow, and what is needed to go on with its next bytes.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversation {
+    /// The protocol that the port stands for.
+    hint: Option<Protocol>,
+    /// Whether the flow was picked up in its middle, so that its directions may be wrong.
+    may_turn: bool,
+    parser: Parser,
+}
+
+/// What the bytes are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// HTTP/0.9 to 1.1.
-    Http,
-    /// TLS and SSL 3.
-    Tls,
-    /// DNS over UDP or TCP.
-    Dns,
+enum Parser {
+    /// Not known yet.
+    Open([Start; 2]),
+    Http(Box<Http>),
+    Tls(Box<Tls>),
+    Dns(Box<Dns>),
+    /// None that is parsed.
+    Other,
 }
 
-/// What a conversation may hold.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Bytes of a request's or response's first line and headers together.
-    pub head: usize,
-    /// Bytes of each body that are kept for buffers; the rest is counted only.
-    pub body: usize,
-    /// HTTP requests waiting for their response.
-    pub transactions: usize,
-    /// Bytes of a TLS handshake, certificates included, or of a DNS message.
-    pub message: usize,
+/// The first bytes of a direction.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    #[serde(with = "hex")]
+    bytes: Vec<u8>,
+    /// They are of no protocol that is parsed.
+    other: bool,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { head: 16 << 10, body: 16 << 10, transactions: 16, message: 32 << 10 }
+impl Default for Parser {
+    fn default() -> Parser {
+        Parser::Open(Default::default())
     }
 }
-
-/// What takes transactions.
-pub trait Sink {
-    /// The flow's protocol was found. `turned`: the bytes go the other way than the flow's directions say (a connection
-    /// picked up in its middle): the conversation has turned itself, the flow wants to be turned too.
-    fn protocol(&mut self, protocol: Protocol, turned: bool) {
-        let _ = (protocol, turned);
-    }
-
-    /// What goes this way in the transaction has reached a further [`Progress`](crate::Progress).
-    fn transaction(&mut self, toward: Toward, transaction: &Transaction);
-
-    /// Something odd in what goes this way.
-    fn event(&mut self, toward: Toward, event: Event) {
-        let _ = (toward, event);
-    }
-}
-
-/// An oddity, for counters and alerts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    /// The bytes do not have the form of their protocol: the rest of this direction is not parsed.
-    Malformed,
-    /// A head or message larger than may be held: the rest of this direction is not parsed.
-    TooLong,
-    /// More requests wait for responses than may be held: the oldest is given up.
-    TooMany,
-    /// Bytes of the stream are missing: the rest of this direction is not parsed, unless they were of a body.
-    Gap,
-}
-
-/// The application protocol of one flow: what is needed to go on with its next bytes.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Conversation {}
 
 impl Conversation {
-    /// One of which nothing was seen.
-    pub fn new() -> Conversation {
-        Conversation::default()
+    /// One of which nothing was seen. `hint` is the protocol that the flow's port stands for, if any: it decides only
+    /// where content does not (DNS over TCP). `picked_up`: the flow has no handshake, so its directions are a guess.
+    pub fn new(hint: Option<Protocol>, picked_up: bool) -> Conversation {
+        Conversation { hint, may_turn: picked_up, parser: Parser::default() }
     }
 
     /// The next bytes of a stream.
-    pub fn data(&mut self, _limits: &Limits, _toward: Toward, _bytes: &[u8], _sink: &mut impl Sink) {}
+    pub fn data(&mut self, limits: &Limits, toward: Toward, bytes: &[u8], sink: &mut impl Sink) {
+        match &mut self.parser {
+            Parser::Open(_) => self.tell(limits, toward, bytes, sink),
+            Parser::Http(http) => http.data(limits, toward, bytes, sink),
+            Parser::Tls(tls) => tls.data(limits, toward, bytes, sink),
+            Parser::Dns(dns) => dns.data(limits, toward, bytes, sink),
+            Parser::Other => {}
+        }
+    }
 
     /// Bytes of a stream that never came.
-    pub fn gap(&mut self, _limits: &Limits, _toward: Toward, _len: u64, _sink: &mut impl Sink) {}
+    pub fn gap(&mut self, _limits: &Limits, toward: Toward, len: u64, sink: &mut impl Sink) {
+        match &mut self.parser {
+            Parser::Open(starts) => {
+                starts[index(toward)] = Start { bytes: Vec::new(), other: true };
+                self.close_if_other();
+            }
+            Parser::Http(http) => http.gap(toward, len, sink),
+            Parser::Tls(tls) => tls.gap(toward, sink),
+            Parser::Dns(dns) => dns.gap(toward, sink),
+            Parser::Other => {}
+        }
+    }
 
-    /// A stream's end.
-    pub fn end(&mut self, _limits: &Limits, _toward: Toward, _sink: &mut impl Sink) {}
+    /// A stream's end: what came of a transaction is all of it.
+    pub fn end(&mut self, limits: &Limits, toward: Toward, sink: &mut impl Sink) {
+        match &mut self.parser {
+            Parser::Open(starts) => {
+                starts[index(toward)].other = true;
+                self.close_if_other();
+            }
+            Parser::Http(http) => http.end(limits, toward, sink),
+            Parser::Tls(tls) => tls.end(toward, sink),
+            Parser::Dns(dns) => dns.end(toward),
+            Parser::Other => {}
+        }
+    }
 
     /// A datagram, which is whole in itself.
-    pub fn datagram(&mut self, _limits: &Limits, _toward: Toward, _bytes: &[u8], _sink: &mut impl Sink) {}
+    pub fn datagram(&mut self, _limits: &Limits, toward: Toward, bytes: &[u8], sink: &mut impl Sink) {
+        if let Parser::Open(_) = self.parser {
+            if !dns::detect(bytes) {
+                self.parser =
+                    if self.hint == Some(Protocol::Dns) { Parser::default() } else { Parser::Other };
+                return;
+            }
+            self.parser = Parser::Dns(Box::default());
+            sink.protocol(Protocol::Dns, false);
+        }
+        if let Parser::Dns(dns) = &mut self.parser {
+            dns.message(toward, bytes, sink);
+        }
+    }
 
     /// The protocol, once it is known.
     pub fn protocol(&self) -> Option<Protocol> {
-        None
+        match self.parser {
+            Parser::Http(_) => Some(Protocol::Http),
+            Parser::Tls(_) => Some(Protocol::Tls),
+            Parser::Dns(_) => Some(Protocol::Dns),
+            Parser::Open(_) | Parser::Other => None,
+        }
+    }
+
+    /// Whether it is certain that the protocol is none that is parsed.
+    pub fn is_other(&self) -> bool {
+        matches!(self.parser, Parser::Other)
     }
 
     /// Bytes of memory that it holds beyond its own size.
     pub fn held(&self) -> usize {
-        0
+        match &self.parser {
+            Parser::Open(starts) => starts.iter().map(|start| start.bytes.capacity()).sum(),
+            Parser::Http(http) => size_of::<Http>() + http.held(),
+            Parser::Tls(tls) => size_of::<Tls>() + tls.held(),
+            Parser::Dns(dns) => size_of::<Dns>() + dns.held(),
+            Parser::Other => 0,
+        }
+    }
+
+    /// Tries to tell the protocol by what came so far.
+    fn tell(&mut self, limits: &Limits, toward: Toward, bytes: &[u8], sink: &mut impl Sink) {
+        let (hint, may_turn) = (self.hint, self.may_turn);
+        let Parser::Open(starts) = &mut self.parser else { return };
+        let start = &mut starts[index(toward)];
+        if start.other || bytes.is_empty() {
+            return;
+        }
+        let before = start.bytes.len();
+        let more = &bytes[..bytes.len().min(TELLING.saturating_sub(before))];
+        start.bytes.extend_from_slice(more);
+        match protocol_of(hint, may_turn, toward, &start.bytes) {
+            Told::Is(protocol, turned) => {
+                let mut starts = std::mem::take(starts);
+                starts[index(toward)].bytes.truncate(before);
+                self.begin(protocol);
+                sink.protocol(protocol, turned);
+                for from in [toward.other(), toward] {
+                    let to = if turned { from.other() } else { from };
+                    self.data(limits, to, &starts[index(from)].bytes, sink);
+                }
+                let to = if turned { toward.other() } else { toward };
+                self.data(limits, to, bytes, sink);
+            }
+            Told::More if start.bytes.len() < TELLING => {}
+            _ => {
+                *start = Start { bytes: Vec::new(), other: true };
+                self.close_if_other();
+            }
+        }
+    }
+
+    fn begin(&mut self, protocol: Protocol) {
+        self.parser = match protocol {
+            Protocol::Http => Parser::Http(Box::default()),
+            Protocol::Tls => Parser::Tls(Box::default()),
+            Protocol::Dns => Parser::Dns(Box::default()),
+        };
+    }
+
+    /// Nothing is kept any longer once neither direction is of a protocol that is parsed.
+    fn close_if_other(&mut self) {
+        if let Parser::Open(starts) = &self.parser
+            && starts.iter().all(|start| start.other)
+        {
+            self.parser = Parser::Other;
+        }
+    }
+}
+
+/// What first bytes tell.
+enum Told {
+    /// The protocol, and whether it goes the other way.
+    Is(Protocol, bool),
+    /// Too few bytes to say.
+    More,
+    Nothing,
+}
+
+/// What protocol a direction's first bytes are.
+fn protocol_of(hint: Option<Protocol>, may_turn: bool, toward: Toward, bytes: &[u8]) -> Told {
+    let turned = may_turn.then(|| http::detect(toward.other(), bytes)).unwrap_or(Some(false));
+    let dns = if hint == Some(Protocol::Dns) { dns::detect_stream(bytes) } else { Some(false) };
+    let answers = [
+        (http::detect(toward, bytes), Protocol::Http, false),
+        (tls::detect(bytes), Protocol::Tls, false),
+        (turned, Protocol::Http, true),
+        (dns, Protocol::Dns, false),
+    ];
+    match answers.iter().find(|answer| answer.0 == Some(true)) {
+        Some(&(_, protocol, turned)) => Told::Is(protocol, turned),
+        None if answers.iter().any(|answer| answer.0.is_none()) => Told::More,
+        None => Told::Nothing,
     }
 }

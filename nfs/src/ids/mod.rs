@@ -2,16 +2,17 @@
 //! and drops it where it is told to.
 
 mod alert;
+mod commands;
 mod config;
 mod detect;
 mod eve;
 mod flow;
 mod inspector;
 mod marks;
+mod moving;
 mod packet;
 mod scene;
-#[cfg(test)]
-mod tests;
+mod state;
 mod watch;
 mod way;
 
@@ -19,7 +20,7 @@ pub use config::{Checksums, Config, Files, Mode, Plan, Streams};
 
 use detect::{Kind as PacketKind, Searcher};
 use engine::{
-    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Reason, Record, Site, StateKind, Time,
+    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site, State, StateKind, Time,
     WorkerSite,
 };
 use inspector::{ALWAYS, Inspector, Tally, Wanted};
@@ -29,7 +30,7 @@ use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
 use watch::Watch;
-use wire::{Field, Fields, Headers};
+use wire::{Field, Fields, FlowKey, Headers};
 
 /// Flows that may end per tick.
 const PER_TICK: usize = 256;
@@ -171,6 +172,28 @@ impl Nf for Ids {
         self.publish(cx);
     }
 
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn adopt(&mut self, old: Box<dyn Nf>, _cx: &mut Cx<'_>) {
+        if let Ok(old) = (old as Box<dyn Any>).downcast::<Ids>() {
+            self.inherit(*old);
+        }
+    }
+
+    fn split(&mut self, owner: &dyn Fn(&FlowKey) -> usize) -> Vec<(usize, Part)> {
+        self.part(owner)
+    }
+
+    fn join(&mut self, part: Part) {
+        self.take_in(part);
+    }
+
+    fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, CommandError> {
+        self.answer(name, arguments)
+    }
+
     fn drain(&mut self, cx: &mut Cx<'_>) {
         self.watch.finish_all(&mut self.inspector, cx.now());
         self.publish(cx);
@@ -183,6 +206,7 @@ impl Kind for Ids {
         "looks for what Suricata's rules describe, in packets, TCP streams, HTTP, TLS and DNS; alerts, drops";
     const DROPS: &'static [&'static str] = &["rule"];
     const COUNTERS: &'static [&'static str] = &COUNTERS;
+    const COMMANDS: &'static [Command] = commands::COMMANDS;
     const EXAMPLE: &'static str = "rules = 'alert tcp any any -> any any (msg:\"id said root\"; \
         content:\"uid=0|28|root|29|\"; classtype:bad-unknown; sid:1;)'\n";
 

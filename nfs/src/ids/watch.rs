@@ -5,6 +5,7 @@ use super::eve::flow_id;
 use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
 use super::inspector::{ALWAYS, Inspector, Wanted};
 use super::packet::Packet;
+use crate::roster::Roster;
 use super::scene::{Events, Scene, Streams};
 use engine::Time;
 use l7::{Conversation, Limits};
@@ -32,6 +33,8 @@ pub(super) struct Settings {
 
 /// How long a connection that is over stays, so that what is left of it is known.
 const CLOSED: Duration = Duration::from_secs(10);
+/// The port that DNS has.
+const DNS: u16 = 53;
 /// Resolution of time-outs.
 const TICK: u64 = 100_000_000;
 
@@ -45,12 +48,14 @@ pub(super) struct Watch {
     pub expired: u64,
     pub evicted: u64,
     pub bad_checksums: u64,
-    seed: u64,
+    pub roster: Roster,
+    pub seed: u64,
 }
 
 impl Watch {
     pub(super) fn new(settings: Arc<Settings>, seed: u64, memory: bool) -> Watch {
-        let flows = FlowTable::with_capacity(settings.capacity, seed).evicting(Eviction::Oldest);
+        let capacity = settings.capacity;
+        let flows = FlowTable::with_capacity(capacity, seed).evicting(Eviction::Oldest);
         Watch {
             flows: flows.expiring(TICK, 0),
             pool: Pool::new(if memory { settings.memory } else { 0 }),
@@ -60,6 +65,7 @@ impl Watch {
             expired: 0,
             evicted: 0,
             bad_checksums: 0,
+            roster: Roster::new(capacity),
             seed,
         }
     }
@@ -69,7 +75,8 @@ impl Watch {
     }
 
     /// The flow of a packet, a new one if need be.
-    fn flow_of(&mut self, key: FlowKey, inspector: &mut Inspector, now: Time) -> Option<EntryId> {
+    fn flow_of(&mut self, packet: &Packet<'_>, inspector: &mut Inspector, now: Time) -> Option<EntryId> {
+        let (key, _) = packet.key.canonical();
         let hash = self.hash(&key);
         if let Some(id) = self.flows.find(&key, hash) {
             return Some(id);
@@ -82,10 +89,11 @@ impl Watch {
                 ip::TCP => Body::Tcp(Box::default()),
                 _ => Body::Datagrams(Datagrams::default()),
             },
-            conversation: parsed.then(|| Box::new(Conversation::new())),
+            conversation: parsed.then(|| Box::new(conversation(packet))),
         };
         self.opened += 1;
         let inserted = self.flows.insert(key, hash, flow).ok()?;
+        self.roster.note(inserted.id);
         if let Displaced::Evicted(_, key, flow) = inserted.displaced {
             self.evicted += 1;
             self.finish(key, flow, inspector, now);
@@ -93,19 +101,76 @@ impl Watch {
         Some(inserted.id)
     }
 
+    pub(super) fn get(&self, key: &FlowKey) -> Option<&Flow> {
+        self.flows.get(key, self.hash(key))
+    }
+
+    pub(super) fn get_mut(&mut self, key: &FlowKey) -> Option<&mut Flow> {
+        let hash = self.hash(key);
+        self.flows.get_mut(key, hash)
+    }
+
+    pub(super) fn remove(&mut self, key: &FlowKey) -> Option<(FlowKey, Flow)> {
+        let hash = self.hash(key);
+        self.flows.remove(key, hash)
+    }
+
+    /// The keys of all flows.
+    pub(super) fn keys(&self) -> Vec<FlowKey> {
+        let mut keys = Vec::with_capacity(self.flows.len());
+        let mut cursor = Some(Default::default());
+        while let Some(at) = cursor {
+            cursor = self.flows.scan(at, 1024, |_, key, _| keys.push(*key));
+        }
+        keys
+    }
+
+    /// Puts in a flow from elsewhere, in place of what is known of it. Without room the oldest gives way unseen.
+    pub(super) fn take_in(&mut self, key: FlowKey, flow: Flow) {
+        let patience = self.patience(&flow);
+        let deadline = (Time::from_nanos(flow.meta.last) + patience).as_nanos();
+        let hash = self.hash(&key);
+        let Ok(inserted) = self.flows.insert(key, hash, flow) else { return };
+        self.flows.touch(inserted.id, deadline);
+        match inserted.displaced {
+            Displaced::Nothing => self.roster.note(inserted.id),
+            Displaced::Value(mut old) => self.release(&mut old),
+            Displaced::Evicted(_, _, mut old) => {
+                self.evicted += 1;
+                self.roster.note(inserted.id);
+                self.release(&mut old);
+            }
+        }
+    }
+
+    /// Gives back what a flow holds.
+    pub(super) fn release(&mut self, flow: &mut Flow) {
+        if let Body::Tcp(tcp) = &mut flow.body {
+            tcp.stream.release(&mut self.pool);
+        }
+    }
+
+    /// How long a flow may be quiet.
+    fn patience(&self, flow: &Flow) -> Duration {
+        match &flow.body {
+            Body::Tcp(tcp) if tcp.stream.state() == State::Closed => CLOSED,
+            _ => self.settings.idle,
+        }
+    }
+
     /// Inspects a packet of a flow.
     pub(super) fn packet(&mut self, packet: &Packet<'_>, inspector: &mut Inspector, now: Time) -> Wanted {
-        let (key, direction) = packet.key.canonical();
+        let (_, direction) = packet.key.canonical();
         if packet.is_tcp() && self.settings.checksums && !packet.tcp_checksum_is_right() {
             self.bad_checksums += 1;
             return Wanted::default();
         }
-        let Some(mut id) = self.flow_of(key, inspector, now) else { return Wanted::default() };
+        let Some(mut id) = self.flow_of(packet, inspector, now) else { return Wanted::default() };
         if packet.is_tcp() && self.is_another(id, packet)
             && let Some((key, flow)) = self.flows.remove_entry(id)
         {
             self.finish(key, flow, inspector, now);
-            let Some(new) = self.flow_of(key, inspector, now) else { return Wanted::default() };
+            let Some(new) = self.flow_of(packet, inspector, now) else { return Wanted::default() };
             id = new;
         }
         let settings = Arc::clone(&self.settings);
@@ -342,6 +407,13 @@ impl Inspection<'_> {
         self.inspector.candidates.clear();
         self.note(wanted);
     }
+}
+
+/// A conversation that begins with this packet.
+fn conversation(packet: &Packet<'_>) -> Conversation {
+    let is_dns = packet.ports.is_some_and(|(source, destination)| [source, destination].contains(&DNS));
+    let picked_up = packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
+    Conversation::new(is_dns.then_some(l7::Protocol::Dns), picked_up)
 }
 
 /// A packet as rules see it, without what is known of its flow.

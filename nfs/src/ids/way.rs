@@ -4,26 +4,24 @@
 //! rules are evaluated. Suricata looks at a stream in chunks, and a rule alerts once per chunk; so it does here, though
 //! bytes are looked at as soon as they come.
 
-use serde::{Deserialize, Serialize};
-
 /// Bytes of a stream in which a rule alerts once (Suricata's `toserver-chunk-size`).
 const CHUNK: u64 = 2560;
 /// Rules that are remembered per way: those whose pattern was found, and those that have matched.
 const REMEMBERED: usize = 32;
 
 /// What stays of a stream.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Way {
     /// The last bytes.
     pub window: Vec<u8>,
     /// The stream's bytes before the window.
     pub base: u64,
     /// Where the chunk began.
-    chunk: u64,
+    pub chunk: u64,
     /// Rules of which a pattern was found, and where it ended; the rest of the rule may be yet to come.
     pub pending: Vec<(u32, u64)>,
     /// Rules that matched, and the place from which on they may match again; [`LATER`]: from the next chunk on.
-    matched: Vec<(u32, u64)>,
+    pub matched: Vec<(u32, u64)>,
 }
 
 /// A place that is not known yet.
@@ -97,10 +95,29 @@ impl Way {
         let base = self.base;
         self.pending.retain(|(_, end)| *end > base);
     }
+}
 
-    /// Bytes of memory that it holds.
-    pub(super) fn held(&self) -> usize {
-        self.window.capacity()
+/// Bytes as hexadecimal digits.
+pub(super) mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::borrow::Cow;
+
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+    pub(in crate::ids) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+        to.serialize_str(&bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect::<String>())
+    }
+
+    pub(in crate::ids) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(from)?;
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let pair = |pair: &[u8]| match pair {
+            [high, low] => Some((digit(*high)? << 4 | digit(*low)?) as u8),
+            _ => None,
+        };
+        let bytes = text.as_bytes().chunks(2).map(pair).collect::<Option<_>>();
+        bytes.ok_or_else(|| D::Error::custom("no pairs of hexadecimal digits"))
     }
 }
 

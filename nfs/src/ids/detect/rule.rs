@@ -91,7 +91,7 @@ fn dns(tests: &[DnsTest], subject: &Subject<'_>) -> bool {
     let DnsFields { opcode, rcode, rrtype, .. } = fields;
     tests.iter().all(|test| match test {
         DnsTest::Opcode(number) => number.matches(opcode.into()),
-        DnsTest::Rcode(number) => rcode.is_some_and(|code| number.matches(code.into())),
+        DnsTest::Rcode(number) => number.matches(rcode.into()),
         DnsTest::RecordType(number) => rrtype.is_some_and(|kind| number.matches(kind.into())),
     })
 }
