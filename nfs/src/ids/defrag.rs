@@ -212,9 +212,10 @@ impl Datagram {
 
     fn is_whole(&self) -> bool {
         let Some(length) = self.length.filter(|_| !self.header.is_empty()) else { return false };
-        let covered = self.pieces.iter().fold(0, |covered, piece| {
-            if piece.from <= covered { covered.max(piece.to()) } else { covered }
-        });
+        let covered = self
+            .pieces
+            .iter()
+            .fold(0, |covered, piece| if piece.from <= covered { covered.max(piece.to()) } else { covered });
         covered >= length
     }
 

@@ -12,6 +12,7 @@ mod inspector;
 mod marks;
 mod moving;
 mod packet;
+mod reads;
 mod scene;
 mod state;
 mod watch;
@@ -22,8 +23,8 @@ pub use config::{Checksums, Config, Files, Mode, Plan, Streams};
 use defrag::Defrag;
 use detect::{Kind as PacketKind, Searcher};
 use engine::{
-    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site, State, StateKind, Time,
-    WorkerSite,
+    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site,
+    State, StateKind, Time, WorkerSite,
 };
 use inspector::{ALWAYS, Inspector, Tally, Wanted};
 use marks::Marks;
@@ -32,7 +33,7 @@ use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
 use watch::Watch;
-use wire::{Field, Fields, FlowKey, Headers};
+use wire::{FlowKey, Headers};
 
 /// Flows that may end per tick.
 const PER_TICK: usize = 256;
@@ -245,7 +246,7 @@ impl Kind for Ids {
 
     fn effects(plan: &Plan) -> Effects {
         Effects {
-            reads: READS,
+            reads: plan.reads,
             may_drop: plan.drops,
             state: if plan.drops { StateKind::Learns } else { StateKind::Report },
             affinity: Affinity::Flow,
@@ -280,36 +281,3 @@ impl Kind for Ids {
         plan.close()
     }
 }
-
-/// All that rules may ask of.
-const READS: Fields = Fields::of(&[
-    Field::EtherType,
-    Field::Vlan,
-    Field::IpVersion,
-    Field::IpSrc,
-    Field::IpDst,
-    Field::IpTtl,
-    Field::IpDscp,
-    Field::IpEcn,
-    Field::IpId,
-    Field::IpFragment,
-    Field::IpProto,
-    Field::IpLength,
-    Field::IpChecksum,
-    Field::IpOptions,
-    Field::Ipv6FlowLabel,
-    Field::Sport,
-    Field::Dport,
-    Field::L4Length,
-    Field::L4Checksum,
-    Field::TcpSeq,
-    Field::TcpAck,
-    Field::TcpFlags,
-    Field::TcpWindow,
-    Field::TcpUrgent,
-    Field::TcpOptions,
-    Field::IcmpType,
-    Field::IcmpRest,
-    Field::Payload,
-    Field::Length,
-]);

@@ -5,8 +5,8 @@ use super::eve::flow_id;
 use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
 use super::inspector::{ALWAYS, Inspector, Wanted};
 use super::packet::Packet;
-use crate::roster::Roster;
 use super::scene::{Events, Scene, Streams};
+use crate::roster::Roster;
 use engine::Time;
 use l7::{Conversation, Limits};
 use std::sync::Arc;
@@ -166,7 +166,8 @@ impl Watch {
             return Wanted::default();
         }
         let Some(mut id) = self.flow_of(packet, inspector, now) else { return Wanted::default() };
-        if packet.is_tcp() && self.is_another(id, packet)
+        if packet.is_tcp()
+            && self.is_another(id, packet)
             && let Some((key, flow)) = self.flows.remove_entry(id)
         {
             self.finish(key, flow, inspector, now);
@@ -175,7 +176,8 @@ impl Watch {
         }
         let settings = Arc::clone(&self.settings);
         let Some(flow) = self.flows.value_mut(id) else { return Wanted::default() };
-        let mut inspection = Inspection { inspector, settings: &settings, packet, now, wanted: Wanted::default() };
+        let mut inspection =
+            Inspection { inspector, settings: &settings, packet, now, wanted: Wanted::default() };
         let over = match &mut flow.body {
             Body::Tcp(_) if packet.is_tcp() => {
                 inspection.tcp(flow, direction, &mut self.pool, &mut self.events)
@@ -192,7 +194,10 @@ impl Watch {
     fn is_another(&self, id: EntryId, packet: &Packet<'_>) -> bool {
         let Some((_, Flow { body: Body::Tcp(tcp), .. })) = self.flows.entry(id) else { return false };
         tcp.stream.state() == State::Closed
-            && packet.transport_header().get(13).is_some_and(|byte| byte & (flags::SYN | flags::ACK) == flags::SYN)
+            && packet
+                .transport_header()
+                .get(13)
+                .is_some_and(|byte| byte & (flags::SYN | flags::ACK) == flags::SYN)
     }
 
     /// Ends flows that were quiet for long, at most so many.
@@ -219,7 +224,9 @@ impl Watch {
             cursor = self.flows.scan(at, 1024, |id, key, flow| all.push((flow.meta.first, *key, id)));
         }
         // In an order that does not depend on the table.
-        all.sort_unstable_by_key(|(first, key, _)| (*first, key.source(), key.destination(), key.source_port(), key.destination_port()));
+        all.sort_unstable_by_key(|(first, key, _)| {
+            (*first, key.source(), key.destination(), key.source_port(), key.destination_port())
+        });
         let settings = Arc::clone(&self.settings);
         for (_, key, id) in all {
             if let Some(flow) = self.flows.value_mut(id) {
@@ -412,7 +419,8 @@ impl Inspection<'_> {
 /// A conversation that begins with this packet.
 fn conversation(packet: &Packet<'_>) -> Conversation {
     let is_dns = packet.ports.is_some_and(|(source, destination)| [source, destination].contains(&DNS));
-    let picked_up = packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
+    let picked_up =
+        packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
     Conversation::new(is_dns.then_some(l7::Protocol::Dns), picked_up)
 }
 
