@@ -90,7 +90,8 @@ impl Ids {
                 })
             })
             .collect();
-        let all = report.files.iter().flat_map(|file| file.refused.iter().map(|refused| (&file.name, refused)));
+        let all =
+            report.files.iter().flat_map(|file| file.refused.iter().map(|refused| (&file.name, refused)));
         let refused: Vec<Value> = all
             .skip(cursor)
             .take(PAGE)

@@ -290,7 +290,9 @@ fn check(file: &Path) -> Result<(), ConfigError> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     if folder.is_some_and(|folder| !folder.is_dir()) {
         let message = format!("the folder of {} does not exist", file.display());
-        return Err(ConfigError::at("eve", message).help("make the folder, or name a file in one that is there"));
+        return Err(
+            ConfigError::at("eve", message).help("make the folder, or name a file in one that is there")
+        );
     }
     if file.is_dir() {
         return Err(ConfigError::at("eve", format!("{} is a folder", file.display())).help("name a file"));

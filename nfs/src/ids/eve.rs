@@ -54,7 +54,10 @@ pub(super) fn line(alert: &Alert, meta: &Meta) -> Value {
     let mut line = Map::new();
     let mut put = |name: &str, value: Value| _ = line.insert(name.to_owned(), value);
     put("timestamp", timestamp(alert.time).into());
-    put("flow_id", alert.flow.as_ref().map_or_else(|| flow_id(&alert.key, Time::ZERO), |flow| flow.id).into());
+    put(
+        "flow_id",
+        alert.flow.as_ref().map_or_else(|| flow_id(&alert.key, Time::ZERO), |flow| flow.id).into(),
+    );
     put("event_type", "alert".into());
     put("src_ip", alert.key.source().to_string().into());
     put("dest_ip", alert.key.destination().to_string().into());
@@ -113,7 +116,11 @@ fn said(alert: &Alert, meta: &Meta) -> Value {
     });
     if let Some(target) = meta.target {
         let end = |ip: std::net::IpAddr, port: u16| {
-            if alert.ports { json!({ "ip": ip.to_string(), "port": port }) } else { json!({ "ip": ip.to_string() }) }
+            if alert.ports {
+                json!({ "ip": ip.to_string(), "port": port })
+            } else {
+                json!({ "ip": ip.to_string() })
+            }
         };
         let source = end(alert.key.source(), alert.key.source_port());
         let destination = end(alert.key.destination(), alert.key.destination_port());

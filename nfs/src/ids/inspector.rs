@@ -1,7 +1,7 @@
 //! Shows subjects to rules, and does what matching rules say.
 
 use super::alert::{Alert, Message};
-use super::detect::{Evaluator, Candidate, Index, Lasting, Rules, Searcher, Subject, matches};
+use super::detect::{Candidate, Evaluator, Index, Lasting, Rules, Searcher, Subject, matches};
 use super::flow::{Fate, Meta};
 use super::marks::{Before, Marks, matched};
 use crate::outlet::Outlet;
@@ -151,8 +151,7 @@ impl Inspector {
         if let Some(count) = self.by_rule.get_mut(place as usize) {
             *count += 1;
         }
-        let flow = meta
-            .map(|meta| meta.told(subject.toward.unwrap_or(Toward::Server), subject.application));
+        let flow = meta.map(|meta| meta.told(subject.toward.unwrap_or(Toward::Server), subject.application));
         self.outlet.send(Box::new(Alert {
             rule: place,
             time: now,

@@ -19,7 +19,13 @@ impl Marks {
     }
 
     /// Does what a matching rule says of bits.
-    pub(super) fn change(&mut self, rule: &Compiled, subject: &Subject<'_>, mut meta: Option<&mut Meta>, now: Time) {
+    pub(super) fn change(
+        &mut self,
+        rule: &Compiled,
+        subject: &Subject<'_>,
+        mut meta: Option<&mut Meta>,
+        now: Time,
+    ) {
         for bit in rule.bits.iter().filter(|bit| !bit.command.is_demand()) {
             match HostBits::host(bit.owner, subject.key.source(), subject.key.destination()) {
                 Some(host) => self.hosts.change(host, bit, now.as_nanos()),

@@ -20,8 +20,8 @@ pub use config::{Checksums, Config, Files, Mode, Plan, Streams};
 
 use detect::{Kind as PacketKind, Searcher};
 use engine::{
-    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site, State, StateKind, Time,
-    WorkerSite,
+    Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site,
+    State, StateKind, Time, WorkerSite,
 };
 use inspector::{ALWAYS, Inspector, Tally, Wanted};
 use marks::Marks;

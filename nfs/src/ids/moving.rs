@@ -92,7 +92,8 @@ impl Ids {
                 }
                 _ => false,
             });
-            let bits = ids_rules::bits::FlowBits::from_names(flow.meta.bits.names(&theirs.names), &ours.names);
+            let bits =
+                ids_rules::bits::FlowBits::from_names(flow.meta.bits.names(&theirs.names), &ours.names);
             flow.meta.bits = bits;
             if let Body::Tcp(tcp) = &mut flow.body {
                 for way in &mut tcp.ways {

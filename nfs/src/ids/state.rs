@@ -209,11 +209,7 @@ fn read<T: DeserializeOwned>(record: &Record, from: &serde_json::Value) -> Resul
 
 fn parse(record: &Record) -> Result<Parsed, StateError> {
     if record.version > VERSION {
-        return Err(StateError::TooNew {
-            kind: record.kind.clone(),
-            found: record.version,
-            known: VERSION,
-        });
+        return Err(StateError::TooNew { kind: record.kind.clone(), found: record.version, known: VERSION });
     }
     match record.kind.as_str() {
         FLOW => {

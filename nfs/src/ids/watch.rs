@@ -5,8 +5,8 @@ use super::eve::flow_id;
 use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
 use super::inspector::{ALWAYS, Inspector, Wanted};
 use super::packet::Packet;
+use super::scene::{Events, Scene, Streams, probe};
 use crate::roster::Roster;
-use super::scene::{Events, Scene, Streams};
 use engine::Time;
 use l7::{Conversation, Limits};
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(super) struct Settings {
 const CLOSED: Duration = Duration::from_secs(10);
 /// The port that DNS has.
 const DNS: u16 = 53;
+/// The TCP option that goes with data in a SYN (RFC 7413).
+const FAST_OPEN: u8 = 34;
 /// Resolution of time-outs.
 const TICK: u64 = 100_000_000;
 
@@ -166,7 +168,8 @@ impl Watch {
             return Wanted::default();
         }
         let Some(mut id) = self.flow_of(packet, inspector, now) else { return Wanted::default() };
-        if packet.is_tcp() && self.is_another(id, packet)
+        if packet.is_tcp()
+            && self.is_another(id, packet)
             && let Some((key, flow)) = self.flows.remove_entry(id)
         {
             self.finish(key, flow, inspector, now);
@@ -175,7 +178,8 @@ impl Watch {
         }
         let settings = Arc::clone(&self.settings);
         let Some(flow) = self.flows.value_mut(id) else { return Wanted::default() };
-        let mut inspection = Inspection { inspector, settings: &settings, packet, now, wanted: Wanted::default() };
+        let mut inspection =
+            Inspection { inspector, settings: &settings, packet, now, wanted: Wanted::default() };
         let over = match &mut flow.body {
             Body::Tcp(_) if packet.is_tcp() => {
                 inspection.tcp(flow, direction, &mut self.pool, &mut self.events)
@@ -192,7 +196,10 @@ impl Watch {
     fn is_another(&self, id: EntryId, packet: &Packet<'_>) -> bool {
         let Some((_, Flow { body: Body::Tcp(tcp), .. })) = self.flows.entry(id) else { return false };
         tcp.stream.state() == State::Closed
-            && packet.transport_header().get(13).is_some_and(|byte| byte & (flags::SYN | flags::ACK) == flags::SYN)
+            && packet
+                .transport_header()
+                .get(13)
+                .is_some_and(|byte| byte & (flags::SYN | flags::ACK) == flags::SYN)
     }
 
     /// Ends flows that were quiet for long, at most so many.
@@ -219,7 +226,9 @@ impl Watch {
             cursor = self.flows.scan(at, 1024, |id, key, flow| all.push((flow.meta.first, *key, id)));
         }
         // In an order that does not depend on the table.
-        all.sort_unstable_by_key(|(first, key, _)| (*first, key.source(), key.destination(), key.source_port(), key.destination_port()));
+        all.sort_unstable_by_key(|(first, key, _)| {
+            (*first, key.source(), key.destination(), key.source_port(), key.destination_port())
+        });
         let settings = Arc::clone(&self.settings);
         for (_, key, id) in all {
             if let Some(flow) = self.flows.value_mut(id) {
@@ -331,6 +340,12 @@ impl Inspection<'_> {
         let Flow { meta, body: Body::Datagrams(datagrams), conversation } = flow else { return false };
         let outcome = datagrams.see(direction);
         meta.count(outcome.toward, self.packet.ip_length(), self.now);
+        let application = application.or_else(|| {
+            let (limits, payload) = (&self.settings.limits, self.packet.payload);
+            probe(conversation.as_deref(), |copy, nobody| {
+                copy.datagram(limits, outcome.toward, payload, nobody)
+            })
+        });
         self.firsts(meta, outcome.toward, application);
         self.packet(meta, &outcome, None, application);
         if meta.fate == Fate::Open && conversation.is_some() && !self.packet.payload.is_empty() {
@@ -391,7 +406,7 @@ impl Inspection<'_> {
         }
         let index = Arc::clone(&self.inspector.index);
         let packet = self.packet;
-        let is_lone = packet.is_tcp() && !outcome.streamed;
+        let is_lone = packet.is_tcp() && (!outcome.streamed || is_syn_without_fast_open(packet));
         let lane = if is_lone { &index.unstreamed } else { index.packets(Kind::of(packet.protocol())) };
         self.inspector.searcher.begin();
         let Inspector { searcher, candidates, .. } = &mut *self.inspector;
@@ -412,8 +427,17 @@ impl Inspection<'_> {
 /// A conversation that begins with this packet.
 fn conversation(packet: &Packet<'_>) -> Conversation {
     let is_dns = packet.ports.is_some_and(|(source, destination)| [source, destination].contains(&DNS));
-    let picked_up = packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
+    let picked_up =
+        packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
     Conversation::new(is_dns.then_some(l7::Protocol::Dns), picked_up)
+}
+
+/// Whether it is a SYN whose data no server has asked for (TCP Fast Open, RFC 7413): it is looked at alone, since most
+/// receivers drop it, and its stream may never hand it out.
+fn is_syn_without_fast_open(packet: &Packet<'_>) -> bool {
+    let Ok(header) = tcp::Packet::new_checked(packet.segment()) else { return false };
+    let is_fast_open = header.option_offset(FAST_OPEN).is_some();
+    header.flags() & flags::SYN != 0 && !is_fast_open
 }
 
 /// A packet as rules see it, without what is known of its flow.

@@ -6,8 +6,8 @@ use super::regexes::Regexes;
 use ids_rules::bits::{BitOwner, Names, Resolved};
 use ids_rules::buffer::Buffer;
 use ids_rules::inspect::Inspect;
-use ids_rules::payload::{Content, FastPattern, Test};
 use ids_rules::packet::PacketTest;
+use ids_rules::payload::{Content, FastPattern, Test};
 use ids_rules::rule::{Protocol, Rule, StreamOnly};
 use ids_rules::threshold::Track;
 use regex_automata::meta::Regex;
@@ -83,10 +83,7 @@ impl Compiled {
         let tracks = |track: Option<Track>| track == Some(Track::Flow);
         rule.flow.direction.is_some()
             || rule.flow.state.is_some()
-            || matches!(
-                self.inspect,
-                Inspect::FirstPackets | Inspect::Detection(_) | Inspect::Messages(_)
-            )
+            || matches!(self.inspect, Inspect::FirstPackets | Inspect::Detection(_) | Inspect::Messages(_))
             || matches!(rule.protocol, Protocol::Application(_))
             || !rule.application.is_empty()
             || rule.bits.iter().any(|bit| bit.owner == BitOwner::Flow)

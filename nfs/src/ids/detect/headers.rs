@@ -1,10 +1,10 @@
 //! Whether a rule's demands on packet headers hold.
 
 use super::super::packet::Packet;
+use super::subject::Numbers;
 use ids_rules::buffer::Buffer;
 use ids_rules::number::Number;
 use ids_rules::packet::{FlowSize, IpOption, PacketTest, SentBy};
-use super::subject::Numbers;
 use wire::IpVersion;
 use wire::tcp::{self, TcpOption};
 
@@ -64,7 +64,9 @@ fn asked(test: &PacketTest, packet: &Packet<'_>) -> Option<bool> {
         PacketTest::Icmpv6Mtu(wanted) => {
             let too_big = packet.headers.is_icmpv6() && packet.icmp()?.0 == 2;
             let mtu = packet.transport_header().get(4..8)?;
-            too_big.then(|| mtu.iter().fold(0, |mtu, byte| mtu << 8 | u64::from(*byte))).and_then(|mtu| number(wanted, mtu))
+            too_big
+                .then(|| mtu.iter().fold(0, |mtu, byte| mtu << 8 | u64::from(*byte)))
+                .and_then(|mtu| number(wanted, mtu))
         }
         PacketTest::TcpSeq(wanted) => Some(packet.tcp()?.seq() == *wanted),
         PacketTest::TcpAck(wanted) => Some(packet.tcp()?.ack() == *wanted),

@@ -83,7 +83,10 @@ impl Side {
 }
 
 impl Lane {
-    pub(in crate::ids) fn new(members: &[Member], databases: &mut Databases) -> Result<Lane, hyperscan::Error> {
+    pub(in crate::ids) fn new(
+        members: &[Member],
+        databases: &mut Databases,
+    ) -> Result<Lane, hyperscan::Error> {
         let (by_destination, others): (Vec<&Member>, Vec<&Member>) =
             members.iter().partition(|member| !member.to.is_any());
         let (by_source, any): (Vec<&Member>, Vec<&Member>) =

@@ -16,8 +16,8 @@ mod subject;
 
 pub(super) use compiled::{Compiled, Lasting, Rules};
 pub(super) use index::{Index, Kind};
+pub(super) use messages::buffers;
 pub(super) use patterns::{Candidate, Searcher};
 pub(super) use payload::{Bytes, Evaluator};
 pub(super) use rule::matches;
 pub(super) use subject::{Asked, Numbers, Subject};
-pub(super) use messages::buffers;

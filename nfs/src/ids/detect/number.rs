@@ -7,7 +7,9 @@ pub(in crate::ids) fn read(bytes: &[u8], at: i64, count: usize, encoding: Encodi
     let at = usize::try_from(at).ok()?;
     let bytes = bytes.get(at..at.checked_add(count)?)?;
     match encoding {
-        Encoding::Big if count <= 8 => Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))),
+        Encoding::Big if count <= 8 => {
+            Some(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        }
         Encoding::Little if count <= 8 => {
             Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
         }

@@ -50,8 +50,11 @@ impl Databases {
         let literals: Vec<Literal<'_>> = distinct
             .keys()
             .zip(0..)
-            .map(|((bytes, nocase), id)| {
-                Literal { bytes, case: if *nocase { Case::Ignored } else { Case::Matters }, id, once: false }
+            .map(|((bytes, nocase), id)| Literal {
+                bytes,
+                case: if *nocase { Case::Ignored } else { Case::Matters },
+                id,
+                once: false,
             })
             .collect();
         let longest = literals.iter().map(|literal| literal.bytes.len()).max().unwrap_or(0);

@@ -198,7 +198,9 @@ impl Walk<'_> {
 
     fn pcre(&mut self, pcre: &Pcre, number: usize, rest: &[Check], cursor: usize, again: bool) -> bool {
         let skipped = if pcre.relative { cursor } else { 0 };
-        let Some(bytes) = self.bytes.bytes.get(skipped..) else { return pcre.negated && self.rest(rest, cursor) };
+        let Some(bytes) = self.bytes.bytes.get(skipped..) else {
+            return pcre.negated && self.rest(rest, cursor);
+        };
         let mut from = 0;
         if pcre.negated {
             return self.caches.find(self.regexes, number, bytes, from).is_none() && self.rest(rest, cursor);
@@ -265,8 +267,7 @@ impl Walk<'_> {
         let start = if test.relative { cursor as i64 } else { 0 };
         let at = start.checked_add(self.value(test.offset)?)?;
         let count = usize::try_from(self.value(test.bytes)?).ok()?;
-        let number =
-            if count == 0 { 0 } else { read(self.bytes.bytes, at, count, test.encoding)? };
+        let number = if count == 0 { 0 } else { read(self.bytes.bytes, at, count, test.encoding)? };
         let number = masked(number, test.mask).wrapping_mul(test.multiplier.into());
         let number = if test.align { aligned(number, 4) } else { number };
         let from = match test.from {

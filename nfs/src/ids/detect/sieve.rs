@@ -135,7 +135,9 @@ impl Sieve {
 
     #[cold]
     fn exactly<const STRIDE: usize>(&self, group: &[u8]) -> bool {
-        (0..group.len()).step_by(STRIDE).any(|at| group.len() - at >= WORD && self.has(fold(word(&group[at..]))))
+        (0..group.len())
+            .step_by(STRIDE)
+            .any(|at| group.len() - at >= WORD && self.has(fold(word(&group[at..]))))
     }
 }
 

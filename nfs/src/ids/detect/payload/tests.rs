@@ -62,7 +62,9 @@ fn a_search_goes_back_where_the_rest_is_relative() {
 
 #[test]
 fn endless_searches_are_given_up() {
-    let many = "content:\"a\"; ".to_owned() + &"content:\"a\"; distance:0; ".repeat(30) + "content:\"b\"; distance:0;";
+    let many = "content:\"a\"; ".to_owned()
+        + &"content:\"a\"; distance:0; ".repeat(30)
+        + "content:\"b\"; distance:0;";
     assert!(!holds(&many, &"a".repeat(2000)));
 }
 
@@ -76,7 +78,11 @@ fn numbers_decide() {
         ("byte_test:4,=,1,0;", "abc", false),
         ("content:\"n=\"; byte_jump:1,0,relative,string,dec; content:\"X\"; within:1;", "n=3abcX", true),
         ("content:\"n=\"; byte_jump:1,0,relative,string,dec; content:\"X\"; within:1;", "n=4abcX", false),
-        ("content:\"n=\"; byte_extract:1,0,n,relative,string,dec; content:\"X\"; distance:n; within:1;", "n=2abX", true),
+        (
+            "content:\"n=\"; byte_extract:1,0,n,relative,string,dec; content:\"X\"; distance:n; within:1;",
+            "n=2abX",
+            true,
+        ),
         ("content:\"n=\"; byte_extract:1,0,n,relative,string,dec; isdataat:n,relative;", "n=2ab", true),
         ("content:\"n=\"; byte_extract:1,0,n,relative,string,dec; isdataat:n,relative;", "n=9ab", false),
         ("content:\"ab\"; isdataat:!1,relative;", "xab", true),
