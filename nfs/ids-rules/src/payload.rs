@@ -141,7 +141,7 @@ pub struct Content {
     pub depth: Option<Value>,
     /// `distance`.
     pub distance: Option<Value>,
-    /// `within`. The first test of its buffer cannot have it: it has become `depth`, as `distance` has `offset`.
+    /// `within`. Of a buffer's first test, `cursor` is 0.
     pub within: Option<Value>,
     /// `endswith`: the match ends at the buffer's end.
     pub endswith: bool,

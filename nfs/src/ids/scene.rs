@@ -197,6 +197,24 @@ impl Scene<'_> {
     }
 }
 
+/// What the application will be found to be once these bytes are parsed: rules for the bytes, which are looked at
+/// before the messages in them, may ask for it. Only the first bytes of a flow are parsed twice for that.
+pub(super) fn probe(
+    conversation: Option<&Conversation>,
+    give: impl FnOnce(&mut Conversation, &mut Nobody),
+) -> Option<Protocol> {
+    let mut copy = conversation.filter(|conversation| !conversation.is_other())?.clone();
+    give(&mut copy, &mut Nobody);
+    copy.protocol()
+}
+
+/// Takes messages and does nothing with them.
+pub(super) struct Nobody;
+
+impl l7::Sink for Nobody {
+    fn transaction(&mut self, _toward: Toward, _message: &Transaction) {}
+}
+
 fn application(protocol: Protocol) -> Application {
     match protocol {
         Protocol::Http => Application::Http,
@@ -242,6 +260,11 @@ impl streams::Sink for Streams<'_, '_> {
     fn data(&mut self, toward: Toward, offset: u64, bytes: &[u8]) {
         if self.scene.meta.fate != Fate::Open {
             return;
+        }
+        if self.scene.application.is_none() {
+            let (conversation, limits) = (self.scene.conversation.as_deref(), self.scene.limits);
+            self.scene.application =
+                probe(conversation, |copy, nobody| copy.data(limits, toward, bytes, nobody));
         }
         let way = &mut self.ways[index(toward)];
         let before = way.held();

@@ -5,7 +5,7 @@ use super::eve::flow_id;
 use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
 use super::inspector::{ALWAYS, Inspector, Wanted};
 use super::packet::Packet;
-use super::scene::{Events, Room, Scene, Streams};
+use super::scene::{Events, Room, Scene, Streams, probe};
 use crate::roster::Roster;
 use engine::Time;
 use l7::{Conversation, Limits};
@@ -35,6 +35,8 @@ pub(super) struct Settings {
 const CLOSED: Duration = Duration::from_secs(10);
 /// The port that DNS has.
 const DNS: u16 = 53;
+/// The TCP option that goes with data in a SYN (RFC 7413).
+const FAST_OPEN: u8 = 34;
 /// Resolution of time-outs.
 const TICK: u64 = 100_000_000;
 
@@ -363,6 +365,12 @@ impl Inspection<'_> {
         let Flow { meta, body: Body::Datagrams(datagrams), conversation } = flow else { return false };
         let outcome = datagrams.see(direction);
         meta.count(outcome.toward, self.packet.ip_length(), self.now);
+        let application = application.or_else(|| {
+            let (limits, payload) = (&self.settings.limits, self.packet.payload);
+            probe(conversation.as_deref(), |copy, nobody| {
+                copy.datagram(limits, outcome.toward, payload, nobody)
+            })
+        });
         self.firsts(meta, outcome.toward, application);
         self.packet(meta, &outcome, None, application);
         if meta.fate == Fate::Open && conversation.is_some() && !self.packet.payload.is_empty() {
@@ -424,7 +432,7 @@ impl Inspection<'_> {
         }
         let index = Arc::clone(&self.inspector.index);
         let packet = self.packet;
-        let is_lone = packet.is_tcp() && !outcome.streamed;
+        let is_lone = packet.is_tcp() && (!outcome.streamed || is_syn_without_fast_open(packet));
         let lane = if is_lone { &index.unstreamed } else { index.packets(Kind::of(packet.protocol())) };
         self.inspector.searcher.begin();
         let Inspector { searcher, candidates, .. } = &mut *self.inspector;
@@ -448,6 +456,14 @@ fn conversation(packet: &Packet<'_>) -> Conversation {
     let picked_up =
         packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
     Conversation::new(is_dns.then_some(l7::Protocol::Dns), picked_up)
+}
+
+/// Whether it is a SYN whose data no server has asked for (TCP Fast Open, RFC 7413): it is looked at alone, since most
+/// receivers drop it, and its stream may never hand it out.
+fn is_syn_without_fast_open(packet: &Packet<'_>) -> bool {
+    let Ok(header) = tcp::Packet::new_checked(packet.segment()) else { return false };
+    let is_fast_open = header.option_offset(FAST_OPEN).is_some();
+    header.flags() & flags::SYN != 0 && !is_fast_open
 }
 
 /// A packet as rules see it, without what is known of its flow.

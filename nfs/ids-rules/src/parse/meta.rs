@@ -4,7 +4,6 @@ use super::{Builder, Opt, Span, text, variables};
 use crate::{
     buffer::{Application, Buffer, Side},
     packet::PacketTest,
-    payload::{Test, Value},
     refusal::{Kind, Refusal},
     rule::{FlowDirection, Protocol, Rule, Target},
 };
@@ -77,12 +76,6 @@ impl Builder<'_> {
             return conflict(sticky.buffer.name(), "nothing looks into it".to_owned());
         }
         self.rule.meta.priority = self.priority.or(self.class_priority).unwrap_or(3);
-        for group in &mut self.rule.buffers {
-            let leaves_cursor = |test: &&mut Test| matches!(test, Test::BufferSize(_) | Test::Absent { .. });
-            if let Some(Test::Content(first)) = group.tests.iter_mut().find(|test| !leaves_cursor(test)) {
-                make_absolute(first);
-            }
-        }
         let mut rule = self.rule;
         if let Err(name) = variables::renumber(&mut rule) {
             return conflict(
@@ -134,32 +127,6 @@ impl Builder<'_> {
                 conflict(response.buffer.name(), "is never sent to the server".to_owned())
             }
             _ => Ok(rule),
-        }
-    }
-}
-
-/// Turns `distance` and `within` of a buffer's first content into the `offset` and `depth` that they are there.
-fn make_absolute(first: &mut crate::payload::Content) {
-    let given = |value: Option<Value>| match value {
-        Some(Value::Given(number)) => Some(Some(number)),
-        None => Some(None),
-        Some(Value::Of(_)) => None,
-    };
-    let (Some(distance), Some(within)) = (given(first.distance), given(first.within)) else { return };
-    if distance.is_none() && within.is_none() {
-        return;
-    }
-    let begin = distance.unwrap_or(0);
-    let end = within.map(|within| begin + within);
-    let offset = begin.max(0);
-    match end.map(|end| end - offset) {
-        // A window that ends before the buffer begins cannot be written so; it stays as it is, and never holds.
-        Some(depth) if depth <= 0 || depth > 65_535 => {}
-        _ if offset > 65_535 => {}
-        depth => {
-            first.offset = (offset > 0).then_some(Value::Given(offset));
-            first.depth = depth.map(Value::Given);
-            (first.distance, first.within) = (None, None);
         }
     }
 }

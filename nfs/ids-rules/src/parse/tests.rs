@@ -147,11 +147,6 @@ fn contents_and_their_modifiers() {
     assert!(relative.endswith && relative.fast_pattern == Some(FastPattern::Chop { offset: 1, length: 2 }));
     let start = content("content:\"abc\"; startswith; rawbytes;");
     assert_eq!((start.offset, start.depth), (Some(Value::Given(0)), Some(Value::Given(3))));
-    let first = content("content:\"abc\"; distance:2; within:7;");
-    assert_eq!(
-        (first.offset, first.depth, first.within),
-        (Some(Value::Given(2)), Some(Value::Given(7)), None)
-    );
     let sized = content("byte_extract:1,0,n; content:\"ab\"; distance:n; within:n;");
     assert_eq!(sized.distance, Some(Value::Of(Variable(0))));
     for (options, column, wanted) in [

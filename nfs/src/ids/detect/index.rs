@@ -27,6 +27,8 @@ pub(in crate::ids) struct Index {
     detections: [Vec<u32>; 3],
     /// Longest pattern of streams.
     pub longest: usize,
+    /// Any rule is about applications.
+    applications: bool,
 }
 
 /// What a packet is, as far as finding rules goes.
@@ -111,6 +113,7 @@ impl Index {
         let streams = Lane::new(&members(&is_of_streams), &mut databases)?;
         let mut index = Index {
             longest: streams.longest(),
+            applications: rules.all.iter().any(|rule| rule.rule.needs().applications),
             packets,
             unstreamed,
             streams,
@@ -172,6 +175,6 @@ impl Index {
 
     /// Whether any rule is about applications.
     pub(in crate::ids) fn looks_into_messages(&self) -> bool {
-        !self.buffers.is_empty() || self.always.iter().chain(&self.detections).any(|rules| !rules.is_empty())
+        self.applications
     }
 }
