@@ -5,6 +5,8 @@ pub mod conntrack;
 pub mod firewall;
 mod flow_key;
 mod fragments;
+#[cfg(feature = "ids")]
+pub mod ids;
 pub mod ipip;
 pub mod l2fwd;
 pub mod lb;
@@ -15,6 +17,7 @@ pub mod nat;
 pub mod nat64;
 pub mod netem;
 pub mod nptv6;
+mod outlet;
 mod rate;
 mod roster;
 pub mod router;
@@ -38,7 +41,7 @@ use serde_json::Value;
 
 /// Every kind of NF that is here.
 pub fn registry() -> Registry {
-    Registry::new()
+    let registry = Registry::new()
         .with::<mac_swap::MacSwap>()
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
@@ -56,7 +59,10 @@ pub fn registry() -> Registry {
         .with::<nat64::Nat64>()
         .with::<nptv6::Nptv6>()
         .with::<vpn::Vpn>()
-        .with::<wireguard::WireGuard>()
+        .with::<wireguard::WireGuard>();
+    #[cfg(feature = "ids")]
+    let registry = registry.with::<ids::Ids>();
+    registry
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

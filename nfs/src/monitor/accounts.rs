@@ -4,7 +4,7 @@
 
 use super::flow::{Flow, Sample};
 use super::ledger::{Ledger, Turnover};
-use super::spool::Sink;
+use super::record::Endings;
 use crate::flow_key::Ports;
 use crate::fragments::Fragments;
 use engine::Time;
@@ -149,13 +149,13 @@ impl Accounts {
 
     /// Counts the packets that were staged.
     #[inline]
-    pub(super) fn settle(&mut self, now: Time, sink: &mut impl Sink) {
+    pub(super) fn settle(&mut self, now: Time, sink: &mut impl Endings) {
         self.v4.settle(now, sink);
         self.v6.settle(now, sink);
     }
 
     /// Ends flows that were quiet for too long.
-    pub(super) fn expire(&mut self, now: Time, budget: usize, sink: &mut impl Sink) {
+    pub(super) fn expire(&mut self, now: Time, budget: usize, sink: &mut impl Endings) {
         self.v4.expire(now, budget, sink);
         self.v6.expire(now, budget, sink);
     }
@@ -177,7 +177,7 @@ impl Accounts {
     }
 
     /// Takes over, while still fresh, the accounts of a former instance whose tables have another shape.
-    pub(super) fn succeed(&mut self, old: Accounts, sink: &mut impl Sink) {
+    pub(super) fn succeed(&mut self, old: Accounts, sink: &mut impl Endings) {
         (self.v4.turnover, self.v6.turnover) = (old.v4.turnover, old.v6.turnover);
         for (key, flow) in old.all() {
             self.take_in(key, &flow, sink);
@@ -187,7 +187,7 @@ impl Accounts {
     }
 
     /// Takes in a flow from elsewhere. The key is canonical.
-    pub(super) fn take_in(&mut self, key: FlowKey, flow: &Flow, sink: &mut impl Sink) {
+    pub(super) fn take_in(&mut self, key: FlowKey, flow: &Flow, sink: &mut impl Endings) {
         match key {
             FlowKey::V4(key) => self.v4.take_in(Ends4::of(&key).0, flow, sink),
             FlowKey::V6(key) => self.v6.take_in(key, flow, sink),

@@ -1,7 +1,9 @@
 //! What a user says of a monitor, and what is made of it.
 
-use super::spool::{Outlet, Spool};
+use super::record::Ended;
+use super::spool::Spool;
 use crate::Span;
+use crate::outlet::{Outlet, Writer};
 use engine::{ConfigError, Site};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,7 +42,7 @@ pub struct Plan {
     pub(super) flows: Option<PathBuf>,
     /// Where ended flows wait for the end of the run: the plan's own place first, then those of the plans that it
     /// took over from.
-    spools: Mutex<Vec<Arc<Spool>>>,
+    spools: Mutex<Vec<Arc<Writer<Spool>>>>,
 }
 
 impl Plan {
@@ -58,14 +60,14 @@ impl Plan {
         if let Some(file) = &flows {
             check(file)?;
         }
-        let spools = flows.iter().map(|file| Arc::new(Spool::beside(file))).collect();
+        let spools = flows.iter().map(|file| Spool::beside(file)).collect();
         Ok(Plan { capacity: config.capacity, idle_nanos, flows, spools: Mutex::new(spools) })
     }
 
     /// Where an instance puts its ended flows.
-    pub(super) fn outlet(&self) -> Outlet {
+    pub(super) fn outlet(&self) -> Outlet<Ended> {
         let spools = self.spools.lock().unwrap_or_else(PoisonError::into_inner);
-        spools.first().map_or_else(Outlet::nowhere, Spool::outlet)
+        spools.first().map_or_else(Outlet::nowhere, |spool| spool.outlet())
     }
 
     /// The ended flows that a former plan keeps are this one's from now on.
@@ -83,7 +85,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn spools(&self) -> Vec<Arc<Spool>> {
+    pub(super) fn spools(&self) -> Vec<Arc<Writer<Spool>>> {
         self.spools.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -1,7 +1,7 @@
 //! The flows of one IP version, found a burst at a time.
 
 use super::flow::{Flow, Sample};
-use super::spool::Sink;
+use super::record::Endings;
 use crate::flow_key::Key;
 use crate::roster::Roster;
 use engine::{BURST, Time};
@@ -76,7 +76,7 @@ impl<K: Key> Ledger<K> {
 
     /// Counts the packets that were staged, in order.
     #[inline]
-    pub(super) fn settle(&mut self, now: Time, sink: &mut impl Sink) {
+    pub(super) fn settle(&mut self, now: Time, sink: &mut impl Endings) {
         let n = self.staged;
         if n == 0 {
             return;
@@ -101,7 +101,7 @@ impl<K: Key> Ledger<K> {
 
     /// The packet opens a flow, or one was opened by a packet before it in the burst.
     #[cold]
-    fn unusual(&mut self, i: usize, now: Time, sink: &mut impl Sink) {
+    fn unusual(&mut self, i: usize, now: Time, sink: &mut impl Endings) {
         let (key, hash, sample) = (self.keys[i], self.hashes[i], self.samples[i]);
         let id = self.flows.find(&key, hash);
         match id.and_then(|id| self.flows.value_mut(id)) {
@@ -123,7 +123,7 @@ impl<K: Key> Ledger<K> {
     }
 
     /// Puts a flow in the place of one that was quiet for long, if need be.
-    fn insert(&mut self, key: K, flow: Flow, sink: &mut impl Sink) {
+    fn insert(&mut self, key: K, flow: Flow, sink: &mut impl Endings) {
         let hash = key.hash_with(self.seed);
         let Ok(inserted) = self.flows.insert(key, hash, flow) else { return };
         match inserted.displaced {
@@ -140,7 +140,7 @@ impl<K: Key> Ledger<K> {
     }
 
     /// Takes in a flow from elsewhere: joined with what is known of it.
-    pub(super) fn take_in(&mut self, key: K, flow: &Flow, sink: &mut impl Sink) {
+    pub(super) fn take_in(&mut self, key: K, flow: &Flow, sink: &mut impl Endings) {
         match self.flows.get_mut(&key, key.hash_with(self.seed)) {
             Some(known) => known.merge(flow),
             None => self.insert(key, *flow, sink),
@@ -156,7 +156,7 @@ impl<K: Key> Ledger<K> {
     }
 
     /// Ends flows that were quiet for too long.
-    pub(super) fn expire(&mut self, now: Time, budget: usize, sink: &mut impl Sink) {
+    pub(super) fn expire(&mut self, now: Time, budget: usize, sink: &mut impl Endings) {
         if self.idle_nanos.is_some() {
             let expired =
                 self.flows.expire(now.as_nanos(), budget, |_, key, flow| sink.ended(key.into(), &flow));

@@ -16,6 +16,7 @@ mod unite;
 
 pub use config::{Config, Plan};
 
+use crate::outlet::Outlet;
 use accounts::Accounts;
 use engine::{
     Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Record, Site, State,
@@ -23,7 +24,7 @@ use engine::{
 };
 use record::Ended;
 use serde_json::Value;
-use spool::Outlet;
+use spool::Spool;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ pub struct Monitor {
     plan: Arc<Plan>,
     worker: WorkerSite,
     accounts: Accounts,
-    outlet: Outlet,
+    outlet: Outlet<Ended>,
     top: Top,
     /// What of the accounts the counters tell already.
     published: [u64; COUNTERS.len()],
@@ -73,6 +74,9 @@ impl Monitor {
     fn publish(&mut self, cx: &mut Cx<'_>) {
         for (counter, new) in self.news().into_iter().enumerate().filter(|(_, new)| *new > 0) {
             cx.count(counter, new);
+        }
+        if self.outlet.tells_failure() {
+            cx.event("flows_unwritten", self.outlet.lost());
         }
     }
 
@@ -96,7 +100,7 @@ impl Monitor {
             turnover.reopened,
             turnover.expired,
             turnover.evicted,
-            self.outlet.lost,
+            self.outlet.lost(),
         ];
         let before = std::mem::replace(&mut self.published, now);
         std::array::from_fn(|i| now[i] - before[i])
@@ -110,7 +114,7 @@ impl Monitor {
         let same = shape(self) == shape(&old);
         // What the counters tell and what the accounts say go together.
         self.published = old.published;
-        self.outlet.lost += old.outlet.lost;
+        self.outlet.succeed(&old.outlet);
         if same {
             (self.accounts, self.top) = (old.accounts, old.top);
         } else {
@@ -214,7 +218,7 @@ impl Kind for Monitor {
             |what: &str| ConfigError::at("flows", format!("cannot write {}: {what}", file.display()));
         let mut flows = Vec::with_capacity(records.len());
         for spool in plan.spools() {
-            flows.extend(spool.collect().map_err(|error| failed(&error.to_string()))?);
+            flows.extend(spool.close(Spool::collect).map_err(|error| failed(&error.to_string()))?);
         }
         for record in records {
             flows.push(state::parse(record).map_err(|error| failed(&error.to_string()))?);

@@ -1,6 +1,7 @@
 //! An ended flow in a fixed number of bytes, for the file where it waits.
 
 use super::flow::Flow;
+use crate::outlet::Outlet;
 use engine::Time;
 use wire::{Direction, FlowKey, FlowKey4, FlowKey6};
 
@@ -10,6 +11,25 @@ pub(super) struct Ended {
     /// The canonical key.
     pub key: FlowKey,
     pub flow: Flow,
+}
+
+/// Takes flows that ended.
+pub(super) trait Endings {
+    /// The key is canonical.
+    fn ended(&mut self, key: FlowKey, flow: &Flow);
+}
+
+impl Endings for Outlet<Ended> {
+    fn ended(&mut self, key: FlowKey, flow: &Flow) {
+        self.send(Ended { key, flow: *flow });
+    }
+}
+
+/// Collects ended flows in memory.
+impl Endings for Vec<Ended> {
+    fn ended(&mut self, key: FlowKey, flow: &Flow) {
+        self.push(Ended { key, flow: *flow });
+    }
 }
 
 /// Bytes of a record.
