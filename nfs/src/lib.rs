@@ -21,17 +21,21 @@ mod outlet;
 mod rate;
 mod roster;
 pub mod router;
+#[cfg(feature = "vpn")]
 mod secret;
 pub mod shaper;
 mod span;
 mod teller;
 mod tunnel;
 pub mod vlan;
+#[cfg(feature = "vpn")]
 pub mod vpn;
 pub mod vxlan;
+#[cfg(feature = "vpn")]
 pub mod wireguard;
 
 pub use rate::Rate;
+#[cfg(feature = "vpn")]
 pub use secret::Secret;
 pub use span::Span;
 
@@ -57,9 +61,9 @@ pub fn registry() -> Registry {
         .with::<router::Router>()
         .with::<nat::Nat>()
         .with::<nat64::Nat64>()
-        .with::<nptv6::Nptv6>()
-        .with::<vpn::Vpn>()
-        .with::<wireguard::WireGuard>();
+        .with::<nptv6::Nptv6>();
+    #[cfg(feature = "vpn")]
+    let registry = registry.with::<vpn::Vpn>().with::<wireguard::WireGuard>();
     #[cfg(feature = "ids")]
     let registry = registry.with::<ids::Ids>();
     registry

@@ -141,7 +141,10 @@ fn who_chooses_addresses_does_not_choose_the_worker() {
             let used = (0..BUCKETS).filter(|&worker| these.contains(&Route::Worker(worker))).count();
             assert!(used > BUCKETS.min(packets as usize) / 2, "{affinity:?}: {used} of {BUCKETS} workers");
             let same = these.iter().zip(&those).filter(|(a, b)| a == b).count();
-            assert!(same * 50 < packets.max(100) as usize, "{affinity:?}: {same} go the same way with another seed");
+            assert!(
+                same * 50 < packets.max(100) as usize,
+                "{affinity:?}: {same} go the same way with another seed"
+            );
         }
     }
 }
