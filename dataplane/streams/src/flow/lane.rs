@@ -285,7 +285,7 @@ impl<S: Sink> Lane<'_, S> {
 
     /// Gives back what was handed out and need not be kept.
     pub fn trim(&mut self) {
-        let Some(handle) = self.half.handle else { return };
+        let Some(handle) = self.half.handle else { return self.keep_from(self.half.next) };
         let Half { next, acked, .. } = *self.half;
         let keeps = self.config.keep && self.config.mode == Mode::Arrival && !self.half.stopped;
         let longest_ago = next.saturating_sub(u64::from(self.config.window));

@@ -90,6 +90,7 @@ impl HalfRecord {
         let mut record = HalfRecord { half: half.clone(), held: Vec::new(), bytes: Vec::new() };
         (record.half.handle, record.half.was_lost) = (None, half.lost(pool));
         let Some(handle) = half.handle.filter(|&handle| pool.has(handle)) else {
+            record.half.kept = half.next;
             return record;
         };
         let mut runs = vec![(half.kept, half.next)];
