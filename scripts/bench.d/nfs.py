@@ -44,6 +44,7 @@ SUBJECTS = {
     "router": Subject("1 000 routes, 8 gateways", ["router_1000"], "routed"),
     "nat": Subject("4 096 sessions", ["nat"]),
     "nat64": Subject("4 096 sessions, from IPv6 to IPv4", ["translator"], "six"),
+    "ids": Subject("1 000 words, none of them there", ["inspect"], "words"),
     "nptv6": Subject("one pair of prefixes", ["prefixes"], "six"),
 }
 # What the NFs of a chain of two do.
@@ -62,6 +63,8 @@ def sized(kind, key, *more):
     return lambda count: [f'kind = "{kind}"', f"{key} = {count}", *more]
 
 
+# A rule for which flows have to be known.
+STREAMS = "alert tcp any any -> any any (content:\"word\"; sid:1;)"
 FEW, MANY = 1 << 16, 1 << 20
 BOTH = "for which there is room in IPv4 and in IPv6 at once"
 TABLES = {
@@ -77,6 +80,7 @@ TABLES = {
         lambda n: ['kind = "shaper"', f'class = [{{ name = "rest", match = "ip", ceil = "1gbit", queue = {n} }}]'],
     ),
     "conntrack": Table(f"connection of `tracking.capacity`, {BOTH}", FEW, MANY, sized("conntrack", "tracking.capacity")),
+    "ids": Table("flow of `capacity`", FEW, MANY, sized("ids", "capacity", f"rules = '{STREAMS}'")),
     "router": Table("route", 1000, 100000, works.router, filled=True),
     "nat64": Table("session of `capacity`", FEW, MANY, sized("nat64", "capacity", 'pool = ["203.0.113.1"]')),
     "nat": Table("session of `capacity`", FEW, MANY, lambda count: works.nat(f"capacity = {count}")),

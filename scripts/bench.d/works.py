@@ -82,6 +82,7 @@ NFS = {
         '  { name = "rest", ceil = "200gbit", priority = 2 },',
         "]",
     ],
+    "inspect": ['kind = "ids"', 'rules = "literals-1000"'],
     "far": ['kind = "netem"', 'delay = "1ms"', "loss = 0.1", "limit = 65536"],
 }
 
@@ -120,9 +121,10 @@ def capture(name, sizes="64"):
         "service": {"destination": traffic.to_service},
         "stations": {"stations": True},
         "six": {"six": True},
+        "words": {"words": True},
         "routed": {"destination": traffic.over(traffic.routes(1000))},
     }
-    lengths = {"64": (traffic.FRAME,), "imix": traffic.IMIX}[sizes]
+    lengths = traffic.IMIX if sizes == "imix" else (int(sizes),)
     if name == "million":
         write = lambda path: traffic.write_capture(
             path, lengths, traffic.over(traffic.routes(MILLION)), count=MILLION
@@ -139,6 +141,7 @@ def write_files(nfs):
     for count in (10, 1000, 10000):
         traffic.write_rules(f"{FOLDER}/rules-{count}", count)
     traffic.write_rules(f"{FOLDER}/{ANY}", 10, last="")
+    traffic.write_literals(f"{FOLDER}/literals-1000", 1000)
     for count in (1000, MILLION):
         if f'routes-{count}\\"' in text:
             traffic.once(f"{FOLDER}/routes-{count}", lambda path: traffic.write_routes(path, traffic.routes(count)))

@@ -203,7 +203,7 @@ enum Told {
 
 /// What protocol a direction's first bytes are.
 fn protocol_of(hint: Option<Protocol>, may_turn: bool, toward: Toward, bytes: &[u8]) -> Told {
-    let turned = may_turn.then(|| http::detect(toward.other(), bytes)).unwrap_or(Some(false));
+    let turned = if may_turn { http::detect(toward.other(), bytes) } else { Some(false) };
     let dns = if hint == Some(Protocol::Dns) { dns::detect_stream(bytes) } else { Some(false) };
     let answers = [
         (http::detect(toward, bytes), Protocol::Http, false),

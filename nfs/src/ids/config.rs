@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use streams::{Mode as Streaming, Policy, Urgent};
+use wire::Fields;
 
 /// Configuration of [`super::Ids`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -145,6 +146,8 @@ pub struct Plan {
     pub(super) drops: bool,
     /// Whether flows of TCP, and of others, have to be known.
     pub(super) flows: [bool; 2],
+    /// What of packets the rules, and what they are found by, depend on.
+    pub(super) reads: Fields,
     writer: Option<Arc<Writer<EveFile>>>,
 }
 
@@ -181,8 +184,10 @@ impl Plan {
             None => None,
         };
         let drops = config.mode == Mode::Drop;
+        let flows = flows(&rules, drops);
         Ok(Plan {
-            flows: flows(&rules, drops),
+            reads: super::reads::of(&rules, flows, config.checksums == Checksums::Check),
+            flows,
             index: Arc::new(index),
             databases: databases.into(),
             rules,

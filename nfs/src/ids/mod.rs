@@ -4,6 +4,7 @@
 mod alert;
 mod commands;
 mod config;
+mod defrag;
 mod detect;
 mod eve;
 mod flow;
@@ -11,6 +12,7 @@ mod inspector;
 mod marks;
 mod moving;
 mod packet;
+mod reads;
 mod scene;
 mod state;
 mod watch;
@@ -18,6 +20,7 @@ mod way;
 
 pub use config::{Checksums, Config, Files, Mode, Plan, Streams};
 
+use defrag::Defrag;
 use detect::{Kind as PacketKind, Searcher};
 use engine::{
     Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site,
@@ -30,14 +33,14 @@ use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
 use watch::Watch;
-use wire::{Field, Fields, FlowKey, Headers};
+use wire::{FlowKey, Headers};
 
 /// Flows that may end per tick.
 const PER_TICK: usize = 256;
 /// The packet matched a rule that drops, or belongs to a flow that did.
 const RULE: Reason = Reason::new(0);
 
-const COUNTERS: [&str; 13] = [
+const COUNTERS: [&str; 15] = [
     "inspected",
     "not_ip",
     "malformed",
@@ -51,6 +54,8 @@ const COUNTERS: [&str; 13] = [
     "flows_opened",
     "flows_expired",
     "flows_evicted",
+    "datagrams_reassembled",
+    "datagrams_given_up",
 ];
 
 /// The NF, on one worker.
@@ -59,6 +64,7 @@ pub struct Ids {
     worker: WorkerSite,
     inspector: Inspector,
     watch: Watch,
+    defrag: Defrag,
     /// A packet in several segments, put together.
     whole: Vec<u8>,
     seen: Seen,
@@ -92,6 +98,8 @@ impl Ids {
             watch.opened,
             watch.expired,
             watch.evicted,
+            self.defrag.reassembled,
+            self.defrag.given_up,
         ];
         let before = std::mem::replace(&mut self.published, now);
         for (counter, new) in now.into_iter().zip(before).map(|(now, before)| now - before).enumerate() {
@@ -113,8 +121,23 @@ impl Ids {
             return false;
         };
         self.seen.inspected += 1;
-        let wanted = self.inspect(&packet, now);
+        let mut wanted = self.inspect(&packet, now);
+        if headers.is_fragment()
+            && let Some(datagram) = self.defrag.take(&headers, frame, now)
+        {
+            let of_all = self.datagram(&datagram, now);
+            wanted.drop |= of_all.drop;
+            wanted.pass |= of_all.pass;
+        }
         wanted.drop && !wanted.pass
+    }
+
+    /// Inspects what came in fragments. The last of them is dropped for it, so that the datagram stays in pieces.
+    #[cold]
+    fn datagram(&mut self, datagram: &[u8], now: Time) -> Wanted {
+        let headers = wire::parse_ip(datagram, 0, datagram.len());
+        let packet = Packet::of(datagram, headers, true);
+        packet.map_or_else(Wanted::default, |packet| self.inspect(&packet, now))
     }
 
     #[inline]
@@ -223,7 +246,7 @@ impl Kind for Ids {
 
     fn effects(plan: &Plan) -> Effects {
         Effects {
-            reads: READS,
+            reads: plan.reads,
             may_drop: plan.drops,
             state: if plan.drops { StateKind::Learns } else { StateKind::Report },
             affinity: Affinity::Flow,
@@ -247,6 +270,7 @@ impl Kind for Ids {
             worker: *worker,
             inspector,
             watch: Watch::new(Arc::clone(&plan.settings), worker.seed, plan.flows[0]),
+            defrag: Defrag::default(),
             whole: Vec::new(),
             seen: Seen::default(),
             published: [0; COUNTERS.len()],
@@ -257,36 +281,3 @@ impl Kind for Ids {
         plan.close()
     }
 }
-
-/// All that rules may ask of.
-const READS: Fields = Fields::of(&[
-    Field::EtherType,
-    Field::Vlan,
-    Field::IpVersion,
-    Field::IpSrc,
-    Field::IpDst,
-    Field::IpTtl,
-    Field::IpDscp,
-    Field::IpEcn,
-    Field::IpId,
-    Field::IpFragment,
-    Field::IpProto,
-    Field::IpLength,
-    Field::IpChecksum,
-    Field::IpOptions,
-    Field::Ipv6FlowLabel,
-    Field::Sport,
-    Field::Dport,
-    Field::L4Length,
-    Field::L4Checksum,
-    Field::TcpSeq,
-    Field::TcpAck,
-    Field::TcpFlags,
-    Field::TcpWindow,
-    Field::TcpUrgent,
-    Field::TcpOptions,
-    Field::IcmpType,
-    Field::IcmpRest,
-    Field::Payload,
-    Field::Length,
-]);

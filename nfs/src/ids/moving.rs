@@ -77,7 +77,8 @@ impl Watch {
 impl Ids {
     /// Takes over everything from an instance under the configuration before.
     pub(super) fn inherit(&mut self, old: Ids) {
-        let Ids { plan, inspector, watch, seen, published, .. } = old;
+        let Ids { plan, inspector, watch, defrag, seen, published, .. } = old;
+        self.defrag = defrag;
         (self.seen, self.published) = (seen, published);
         self.watch.succeed(watch);
         let (ours, theirs) = (&self.plan.rules, &plan.rules);

@@ -2,6 +2,7 @@
 //! with the files of rules.
 
 use super::Ids;
+use super::defrag::Datagram;
 use super::detect::Rules;
 use super::flow::{Body, Fate, Flow, Meta, Tcp};
 use super::marks::id;
@@ -15,13 +16,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use streams::{Datagrams, FlowRecord};
-use wire::{FlowKey, FlowKey4, FlowKey6};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey};
 
 const FLOW: &str = "flow";
 const HOST_BIT: &str = "host_bit";
 const RATE: &str = "rate";
+const DATAGRAM: &str = "datagram";
 const VERSION: u32 = 1;
 
 /// Key of a flow's record: the canonical one.
@@ -192,8 +194,45 @@ fn rate_record(rate: &threshold::Record) -> Record {
     record(RATE, Scope::Shared, json!([rate.rule, rate.whom]), json!(rate))
 }
 
+/// Key of the record of a datagram that comes in fragments. `proto` is not part of it in IPv6.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatagramKey {
+    src: IpAddr,
+    dst: IpAddr,
+    id: u32,
+    proto: Option<u8>,
+}
+
+fn datagram_record(key: &FragmentKey, datagram: &Datagram) -> Record {
+    let key = match *key {
+        FragmentKey::V4 { src, dst, id, proto } => {
+            let (src, dst) = (Ipv4Addr::from(src).into(), Ipv4Addr::from(dst).into());
+            DatagramKey { src, dst, id: id.into(), proto: Some(proto) }
+        }
+        FragmentKey::V6 { src, dst, id } => {
+            DatagramKey { src: Ipv6Addr::from(src).into(), dst: Ipv6Addr::from(dst).into(), id, proto: None }
+        }
+    };
+    record(DATAGRAM, Scope::Flow, json!(key), json!(datagram))
+}
+
+fn datagram_key(record: &Record) -> Result<FragmentKey, StateError> {
+    let DatagramKey { src, dst, id, proto } = read(record, &record.key)?;
+    match (src, dst, proto, u16::try_from(id)) {
+        (IpAddr::V4(src), IpAddr::V4(dst), Some(proto), Ok(id)) => {
+            Ok(FragmentKey::V4 { src: src.into(), dst: dst.into(), id, proto })
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst), None, _) => {
+            Ok(FragmentKey::V6 { src: src.into(), dst: dst.into(), id })
+        }
+        _ => Err(malformed(record, "addresses, identification and protocol do not fit")),
+    }
+}
+
 /// A record that was read.
 enum Parsed {
+    Datagram(FragmentKey, Datagram),
     Flow(FlowKey, Box<Value>),
     HostBit(HostBit),
     Rate(threshold::Record),
@@ -231,6 +270,7 @@ fn parse(record: &Record) -> Result<Parsed, StateError> {
         }
         HOST_BIT => Ok(Parsed::HostBit(read(record, &record.value)?)),
         RATE => Ok(Parsed::Rate(read(record, &record.value)?)),
+        DATAGRAM => Ok(Parsed::Datagram(datagram_key(record)?, read(record, &record.value)?)),
         other => Err(StateError::UnknownKind(other.to_owned())),
     }
 }
@@ -244,7 +284,7 @@ pub(super) fn is_wanted(selector: &Selector, key: &FlowKey, meta: &Meta) -> bool
         && selector.wants_time(Time::from_nanos(meta.last))
 }
 
-/// Flows first; then bits of hosts; then counts.
+/// Flows first; then datagrams in fragments; then bits of hosts; then counts.
 impl State for Ids {
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
         let rules = &self.plan.rules;
@@ -263,6 +303,19 @@ impl State for Ids {
             });
             return Some(Cursor(next.unwrap_or(flows)));
         }
+        let datagrams = self.defrag.len() as u64;
+        let at = cursor.0 - flows;
+        if at < datagrams {
+            let wanted = selector.wants_kind(DATAGRAM)
+                && selector.wants_scope(Scope::Flow)
+                && selector.address.is_none()
+                && selector.port.is_none()
+                && selector.protocol.is_none();
+            let page = self.defrag.iter().skip(at as usize).take(PAGE);
+            out.extend(page.filter(|_| wanted).map(|(key, datagram)| datagram_record(key, datagram)));
+            return Some(Cursor(flows + (at + PAGE as u64).min(datagrams)));
+        }
+        let flows = flows + datagrams;
         // Of no flow: selected by nothing but kind and scope.
         let of_no_flow = selector.wants_scope(Scope::Shared)
             && selector.address.is_none()
@@ -302,6 +355,12 @@ impl State for Ids {
                         return Err(malformed(record, error));
                     }
                 },
+                Parsed::Datagram(key, datagram) => {
+                    if !self.defrag.restore(key, datagram) {
+                        flows.iter_mut().for_each(|(_, flow)| self.watch.release(flow));
+                        return Err(malformed(record, "more than a datagram may have"));
+                    }
+                }
                 Parsed::HostBit(bit) => self.inspector.marks.hosts.restore(&bit, &rules.names),
                 Parsed::Rate(rate) => self.inspector.marks.rates.restore(rate),
             }

@@ -28,7 +28,7 @@ pub(super) struct Half {
     pub open: bool,
     /// Shift of the window scale option in its SYN.
     pub shift: Option<u8>,
-    /// Whether it was picked up without a SYN.
+    /// Whether it was picked up without a SYN, or without knowing what else its SYN said.
     pub midstream: bool,
 
     /// The next byte to hand out, …

@@ -15,7 +15,9 @@ impl Flow {
             cx.sink.event(toward, event);
             return (false, false);
         }
-        let begins = matches!(self.state, State::None | State::Closed);
+        // After a RST that its receiver may not have heeded, a SYN alone does not end the connection: its answer does.
+        let may_go_on = self.reset && self.halves.iter().all(|half| half.open);
+        let begins = self.state == State::None || self.state == State::Closed && !may_go_on;
         match (segment.has(ACK), begins) {
             (false, true) => {
                 self.restart(cx, segment.direction);
@@ -69,7 +71,9 @@ impl Flow {
         }
         own.isns[1] = segment.seq;
         if self.state >= State::Established {
-            cx.sink.event(toward, Event::UnexpectedSyn);
+            if !self.reset {
+                cx.sink.event(toward, Event::UnexpectedSyn);
+            }
             return (false, false);
         }
         own.isn_count = 2;
@@ -86,7 +90,8 @@ impl Flow {
                 return (true, false);
             }
             let Half { isns: [current, asked], isn_count, .. } = self.halves[other];
-            if isn_count != 1 || asked == current || segment.ack != asked.wrapping_add(1) {
+            let again = asked == current && !self.reset;
+            if isn_count != 1 || again || segment.ack != asked.wrapping_add(1) {
                 cx.sink.event(toward, Event::UnexpectedSyn);
                 return (false, false);
             }
@@ -96,7 +101,7 @@ impl Flow {
                 Direction::Reverse => Direction::Forward,
             };
             self.restart(cx, client);
-            self.halves[other] = Half::of_isn(asked);
+            self.halves[other] = Half { midstream: true, ..Half::of_isn(asked) };
         }
         if !self.settle(cx, toward.other(), segment.ack) {
             cx.sink.event(toward, Event::BadSynAck);

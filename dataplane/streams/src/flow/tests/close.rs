@@ -49,6 +49,16 @@ fn a_new_connection_may_follow_on_the_same_ports() {
 }
 
 #[test]
+fn a_refused_connection_may_be_tried_again_with_the_same_number() {
+    let mut rig = Rig::arrival();
+    rig.send(&Sent::data(From::Client, -1, "").flags(SYN));
+    rig.send(&Sent::data(From::Server, -1, "").flags(RST_ACK));
+    rig.handshake();
+    rig.client(0, "two");
+    assert_eq!(rig.out.text(Toward::Server), "two");
+}
+
+#[test]
 fn a_reset_counts_where_the_receiver_expects_the_next_byte() {
     let mut rig = Rig::open(Config::default());
     rig.client(0, "hello");

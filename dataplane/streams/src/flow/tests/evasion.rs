@@ -163,6 +163,14 @@ fn decoy_resets_and_ends() {
         rig.send(&data(2, "").flags(RST));
         rig.client(2, "IL");
     });
+    evil(&Config::default(), "a RST that looks right, and a SYN", |rig| {
+        rig.client(0, "EV");
+        rig.send(&data(2, "").flags(RST));
+        let real = std::mem::replace(&mut rig.isns[0], 4242);
+        rig.send(&data(-1, "").flags(SYN));
+        rig.isns[0] = real;
+        rig.client(2, "IL");
+    });
     evil(&Config::default(), "a FIN that did not arrive", |rig| {
         rig.client(0, "EV");
         rig.send(&data(2, "").flags(FIN_ACK));

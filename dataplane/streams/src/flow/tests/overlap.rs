@@ -6,10 +6,13 @@ use crate::Policy;
 const POLICIES: [Policy; 6] =
     [Policy::First, Policy::Last, Policy::Bsd, Policy::Linux, Policy::OldLinux, Policy::Solaris];
 
+/// What the later segment does; the segments; the streams of [`POLICIES`].
+type Case = (&'static str, &'static [(i64, &'static str)], [&'static str; 6]);
+
 /// Segments `(place, bytes)` and the stream that each policy makes of them, in the order of [`POLICIES`]. After the cases
 /// of Novak and Sturges, *Target-Based TCP Stream Reassembly*, section 4: where the later segment (`b`) begins, and where
 /// it ends, relative to the earlier one (`a`).
-const CASES: [(&str, &[(i64, &str)], [&str; 6]); 11] = [
+const CASES: [Case; 11] = [
     (
         "begins before, ends within",
         &[(4, "aaaa"), (2, "bbbb")],
