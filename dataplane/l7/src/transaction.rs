@@ -127,22 +127,6 @@ impl Transaction {
         self.add_with(buffer, |text| text.extend_from_slice(bytes));
     }
 
-    /// Adds to a part what follows it after `, `, or makes it. Repeated headers count as one.
-    pub(crate) fn join(&mut self, buffer: Buffer, bytes: &[u8]) {
-        let found = self.parts.iter().position(|part| part.0 == buffer);
-        let before =
-            found.map(|at| self.parts.swap_remove(at)).map(|(_, from, to)| from as usize..to as usize);
-        self.add_with(buffer, |text| {
-            if let Some(before) =
-                before.filter(|before| before.end <= text.len() && before.start <= before.end)
-            {
-                text.extend_from_within(before);
-                text.extend_from_slice(b", ");
-            }
-            text.extend_from_slice(bytes);
-        });
-    }
-
     /// Puts a part in the place of all of this name.
     pub(crate) fn replace(&mut self, buffer: Buffer, bytes: &[u8]) {
         self.parts.retain(|part| part.0 != buffer);

@@ -61,6 +61,11 @@ impl Ids {
                 "capacity_bytes": watch.pool.capacity(),
                 "evictions": watch.pool.evictions(),
             },
+            "windows_and_messages": {
+                "held_bytes": watch.room.held,
+                "capacity_bytes": watch.room.most,
+                "given_up": watch.room.given_up,
+            },
             "marks": {
                 "host_bits": inspector.marks.hosts.len(),
                 "rates": inspector.marks.rates.len(),

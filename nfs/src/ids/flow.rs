@@ -126,6 +126,15 @@ pub(super) fn index(toward: Toward) -> usize {
 }
 
 impl Flow {
+    /// Bytes of memory that it holds, but for those of segments.
+    pub(super) fn held(&self) -> usize {
+        let parsed = self.conversation.as_ref().map_or(0, |conversation| conversation.held());
+        match &self.body {
+            Body::Tcp(tcp) => parsed + tcp.ways.iter().map(Way::held).sum::<usize>(),
+            Body::Datagrams(_) => parsed,
+        }
+    }
+
     pub(super) fn application(&self) -> Option<l7::Protocol> {
         self.conversation.as_ref().and_then(|conversation| conversation.protocol())
     }

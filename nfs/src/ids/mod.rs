@@ -269,7 +269,7 @@ impl Kind for Ids {
             plan: Arc::clone(plan),
             worker: *worker,
             inspector,
-            watch: Watch::new(Arc::clone(&plan.settings), worker.seed, plan.flows[0]),
+            watch: Watch::new(Arc::clone(&plan.settings), worker.seed, plan.flows),
             defrag: Defrag::default(),
             whole: Vec::new(),
             seen: Seen::default(),

@@ -3,6 +3,7 @@
 use super::Ids;
 use super::flow::{Body, Flow};
 use super::marks::id;
+use super::scene::Room;
 use super::state::Places;
 use super::watch::Watch;
 use engine::Part;
@@ -36,6 +37,7 @@ impl Mapping {
 impl Watch {
     fn pack(&mut self, key: FlowKey) -> Option<Moved> {
         let (key, mut flow) = self.remove(&key)?;
+        self.room.give_back(flow.held());
         let mut stream = None;
         if let Body::Tcp(tcp) = &mut flow.body {
             stream = Some(tcp.stream.export(&self.pool));
@@ -56,12 +58,13 @@ impl Watch {
 
     /// Takes over the flows of another; by move where both are alike.
     fn succeed(&mut self, mut old: Watch) {
-        let alike = self.settings.capacity == old.settings.capacity
+        let alike = self.flows.capacity() == old.flows.capacity()
             && self.settings.streams == old.settings.streams
             && self.pool.capacity() == old.pool.capacity()
             && self.seed == old.seed;
         if alike {
-            *self = Watch { settings: Arc::clone(&self.settings), ..old };
+            let room = Room { most: self.room.most, ..old.room };
+            *self = Watch { settings: Arc::clone(&self.settings), room, ..old };
             return;
         }
         for key in old.keys() {

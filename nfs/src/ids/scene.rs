@@ -14,6 +14,29 @@ use wire::FlowKey;
 /// Oddities of streams, by kind.
 pub(super) type Events = [u64; Event::ALL.len()];
 
+/// Memory of windows and conversations of all flows together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Room {
+    pub held: usize,
+    pub most: usize,
+    /// Windows and conversations that were given up for want of it.
+    pub given_up: u64,
+}
+
+impl Room {
+    /// Takes note that something has grown or shrunk; whether it is too much.
+    fn is_exceeded(&mut self, before: usize, after: usize) -> bool {
+        self.held = (self.held + after).saturating_sub(before);
+        let exceeded = self.held > self.most && after > before;
+        self.given_up += u64::from(exceeded);
+        exceeded
+    }
+
+    pub(super) fn give_back(&mut self, held: usize) {
+        self.held = self.held.saturating_sub(held);
+    }
+}
+
 /// One flow, for one packet.
 pub(super) struct Scene<'a> {
     pub inspector: &'a mut Inspector,
@@ -21,6 +44,7 @@ pub(super) struct Scene<'a> {
     /// None where no rule is about messages.
     pub conversation: &'a mut Option<Box<Conversation>>,
     pub limits: &'a Limits,
+    pub room: &'a mut Room,
     /// From client to server.
     pub client: FlowKey,
     pub numbers: Numbers,
@@ -97,10 +121,15 @@ impl Scene<'_> {
         parse: impl FnOnce(&mut Conversation, &Limits, &mut Messages<'_, '_>),
     ) {
         let Some(mut conversation) = self.conversation.take() else { return };
-        let limits = self.limits;
+        let (limits, before) = (self.limits, conversation.held());
         parse(&mut conversation, limits, &mut Messages { scene: self, window, toward });
         self.application = conversation.protocol().or(self.application);
-        *self.conversation = Some(conversation);
+        if self.room.is_exceeded(before, conversation.held()) {
+            // The flow goes on without.
+            self.room.give_back(conversation.held());
+        } else {
+            *self.conversation = Some(conversation);
+        }
         let toward = if self.turned { toward.other() } else { toward };
         if let Some(protocol) = self.application
             && self.meta.first_time(DETECTIONS, toward)
@@ -238,6 +267,7 @@ impl streams::Sink for Streams<'_, '_> {
                 probe(conversation, |copy, nobody| copy.data(limits, toward, bytes, nobody));
         }
         let way = &mut self.ways[index(toward)];
+        let before = way.held();
         way.add(offset, bytes);
         self.scene.look_into(way, toward, bytes.len());
         let window = Bytes { bytes: &way.window, base: way.base };
@@ -245,6 +275,11 @@ impl streams::Sink for Streams<'_, '_> {
             conversation.data(limits, toward, bytes, messages);
         });
         way.settle(self.keep);
+        if self.scene.room.is_exceeded(before, way.held()) {
+            // What comes next is looked at without what was before.
+            self.scene.room.give_back(way.held());
+            way.give_up();
+        }
     }
 
     fn gap(&mut self, toward: Toward, offset: u64, len: u64) {

@@ -5,7 +5,7 @@ use super::eve::flow_id;
 use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
 use super::inspector::{ALWAYS, Inspector, Wanted};
 use super::packet::Packet;
-use super::scene::{Events, Scene, Streams, probe};
+use super::scene::{Events, Room, Scene, Streams, probe};
 use crate::roster::Roster;
 use engine::Time;
 use l7::{Conversation, Limits};
@@ -45,6 +45,7 @@ pub(super) struct Watch {
     pub flows: FlowTable<FlowKey, Flow>,
     pub settings: Arc<Settings>,
     pub pool: Pool,
+    pub room: Room,
     pub events: Events,
     pub opened: u64,
     pub expired: u64,
@@ -55,12 +56,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(settings: Arc<Settings>, seed: u64, memory: bool) -> Watch {
-        let capacity = settings.capacity;
+    /// `flows`: whether those of TCP, and of others, have to be known; where none have, no memory is taken for them.
+    pub(super) fn new(settings: Arc<Settings>, seed: u64, flows: [bool; 2]) -> Watch {
+        let capacity = if flows.contains(&true) { settings.capacity } else { 1 };
+        let memory = flows[0];
         let flows = FlowTable::with_capacity(capacity, seed).evicting(Eviction::Oldest);
         Watch {
             flows: flows.expiring(TICK, 0),
             pool: Pool::new(if memory { settings.memory } else { 0 }),
+            room: Room { most: settings.memory, ..Room::default() },
             settings,
             events: [0; _],
             opened: 0,
@@ -130,6 +134,7 @@ impl Watch {
     /// Puts in a flow from elsewhere, in place of what is known of it. Without room the oldest gives way unseen.
     pub(super) fn take_in(&mut self, key: FlowKey, flow: Flow) {
         let patience = self.patience(&flow);
+        self.room.held += flow.held();
         let deadline = (Time::from_nanos(flow.meta.last) + patience).as_nanos();
         let hash = self.hash(&key);
         let Ok(inserted) = self.flows.insert(key, hash, flow) else { return };
@@ -147,6 +152,7 @@ impl Watch {
 
     /// Gives back what a flow holds.
     pub(super) fn release(&mut self, flow: &mut Flow) {
+        self.room.give_back(flow.held());
         if let Body::Tcp(tcp) = &mut flow.body {
             tcp.stream.release(&mut self.pool);
         }
@@ -182,9 +188,9 @@ impl Watch {
             Inspection { inspector, settings: &settings, packet, now, wanted: Wanted::default() };
         let over = match &mut flow.body {
             Body::Tcp(_) if packet.is_tcp() => {
-                inspection.tcp(flow, direction, &mut self.pool, &mut self.events)
+                inspection.tcp(flow, direction, &mut self.pool, &mut self.room, &mut self.events)
             }
-            _ => inspection.datagram(flow, direction),
+            _ => inspection.datagram(flow, direction, &mut self.room),
         };
         let wanted = inspection.wanted;
         let patience = if over { CLOSED } else { settings.idle };
@@ -215,7 +221,9 @@ impl Watch {
     /// Looks at what is left of a flow.
     pub(super) fn finish(&mut self, key: FlowKey, mut flow: Flow, inspector: &mut Inspector, now: Time) {
         let settings = Arc::clone(&self.settings);
-        finish(key, &mut flow, inspector, &settings, now, &mut self.pool, &mut self.events);
+        let stores = Stores { pool: &mut self.pool, room: &mut self.room, events: &mut self.events };
+        finish(key, &mut flow, inspector, &settings, now, stores);
+        self.room.give_back(flow.held());
     }
 
     /// Looks at what is left of all flows: the end of the run.
@@ -232,7 +240,8 @@ impl Watch {
         let settings = Arc::clone(&self.settings);
         for (_, key, id) in all {
             if let Some(flow) = self.flows.value_mut(id) {
-                finish(key, flow, inspector, &settings, now, &mut self.pool, &mut self.events);
+                let stores = Stores { pool: &mut self.pool, room: &mut self.room, events: &mut self.events };
+                finish(key, flow, inspector, &settings, now, stores);
             }
         }
     }
@@ -241,6 +250,13 @@ impl Watch {
 fn numbers(meta: &Meta, covered: Option<[u64; 2]>, now: Time) -> Numbers {
     let age = now.since(Time::from_nanos(meta.first)).as_secs();
     Numbers { covered, packets: meta.packets, bytes: meta.bytes, age }
+}
+
+/// What flows keep elsewhere.
+struct Stores<'a> {
+    pool: &'a mut Pool,
+    room: &'a mut Room,
+    events: &'a mut Events,
 }
 
 /// What was sent on both ways.
@@ -255,9 +271,9 @@ fn finish(
     inspector: &mut Inspector,
     settings: &Settings,
     now: Time,
-    pool: &mut Pool,
-    events: &mut Events,
+    stores: Stores<'_>,
 ) {
+    let Stores { pool, room, events } = stores;
     let application = flow.application();
     let Flow { meta, body: Body::Tcp(tcp), conversation } = flow else { return };
     let Tcp { stream, ways } = &mut **tcp;
@@ -268,6 +284,7 @@ fn finish(
         meta,
         conversation,
         limits: &settings.limits,
+        room,
         client: if forward { key } else { key.reversed() },
         now,
         application,
@@ -294,7 +311,14 @@ impl Inspection<'_> {
     }
 
     /// Whether the connection is over.
-    fn tcp(&mut self, flow: &mut Flow, direction: Direction, pool: &mut Pool, events: &mut Events) -> bool {
+    fn tcp(
+        &mut self,
+        flow: &mut Flow,
+        direction: Direction,
+        pool: &mut Pool,
+        room: &mut Room,
+        events: &mut Events,
+    ) -> bool {
         let application = flow.application();
         let Flow { meta, body: Body::Tcp(tcp), conversation } = flow else { return false };
         let toward = tcp.stream.toward(direction);
@@ -311,6 +335,7 @@ impl Inspection<'_> {
             meta,
             conversation,
             limits: &self.settings.limits,
+            room,
             client,
             now: self.now,
             application,
@@ -335,7 +360,7 @@ impl Inspection<'_> {
         outcome.state == State::Closed
     }
 
-    fn datagram(&mut self, flow: &mut Flow, direction: Direction) -> bool {
+    fn datagram(&mut self, flow: &mut Flow, direction: Direction, room: &mut Room) -> bool {
         let application = flow.application();
         let Flow { meta, body: Body::Datagrams(datagrams), conversation } = flow else { return false };
         let outcome = datagrams.see(direction);
@@ -356,6 +381,7 @@ impl Inspection<'_> {
                 meta,
                 conversation,
                 limits: &self.settings.limits,
+                room,
                 client: if outcome.toward == Toward::Server { key } else { key.reversed() },
                 now: self.now,
                 application,

@@ -55,6 +55,17 @@ impl Way {
         (from != LATER && skipped <= self.window.len() as u64).then_some(skipped as usize)
     }
 
+    /// Bytes of memory that it holds.
+    pub(super) fn held(&self) -> usize {
+        self.window.capacity()
+    }
+
+    /// Gives up what is here.
+    pub(super) fn give_up(&mut self) {
+        self.part(self.end());
+        self.window = Vec::new();
+    }
+
     /// The rule's pattern was found, and nothing came of it yet.
     pub(super) fn wait(&mut self, rule: u32, end: u64) {
         if self.pending.iter().any(|(pending, _)| *pending == rule) {

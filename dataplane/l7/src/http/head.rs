@@ -121,73 +121,80 @@ fn split(head: &[u8]) -> (&[u8], &[u8]) {
     (line.strip_suffix(b"\r").unwrap_or(line), headers)
 }
 
-/// Where a header's value goes besides.
-fn named(name: &[u8], request: bool) -> Option<Buffer> {
-    use Buffer::*;
-    const REQUEST: [(&str, Buffer); 10] = [
-        ("host", HttpHostRaw),
-        ("user-agent", HttpUserAgent),
-        ("referer", HttpReferer),
-        ("accept", HttpAccept),
-        ("accept-encoding", HttpAcceptEncoding),
-        ("accept-language", HttpAcceptLanguage),
-        ("cookie", HttpRequestCookie),
-        ("content-type", HttpRequestContentType),
-        ("content-length", HttpRequestContentLength),
-        ("connection", HttpRequestConnection),
-    ];
-    const RESPONSE: [(&str, Buffer); 6] = [
-        ("set-cookie", HttpResponseCookie),
-        ("content-type", HttpResponseContentType),
-        ("content-length", HttpResponseContentLength),
-        ("connection", HttpResponseConnection),
-        ("location", HttpLocation),
-        ("server", HttpServer),
-    ];
-    let table: &[(&str, Buffer)] = if request { &REQUEST } else { &RESPONSE };
-    table.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|&(_, buffer)| buffer)
-}
+/// Headers of requests that have a buffer of their own.
+const REQUEST: [(&str, Buffer); 10] = [
+    ("host", Buffer::HttpHostRaw),
+    ("user-agent", Buffer::HttpUserAgent),
+    ("referer", Buffer::HttpReferer),
+    ("accept", Buffer::HttpAccept),
+    ("accept-encoding", Buffer::HttpAcceptEncoding),
+    ("accept-language", Buffer::HttpAcceptLanguage),
+    ("cookie", Buffer::HttpRequestCookie),
+    ("content-type", Buffer::HttpRequestContentType),
+    ("content-length", Buffer::HttpRequestContentLength),
+    ("connection", Buffer::HttpRequestConnection),
+];
+
+/// Headers of responses that have a buffer of their own.
+const RESPONSE: [(&str, Buffer); 6] = [
+    ("set-cookie", Buffer::HttpResponseCookie),
+    ("content-type", Buffer::HttpResponseContentType),
+    ("content-length", Buffer::HttpResponseContentLength),
+    ("connection", Buffer::HttpResponseConnection),
+    ("location", Buffer::HttpLocation),
+    ("server", Buffer::HttpServer),
+];
 
 /// Headers: those with buffers of their own, all of them normalised, raw, and their names.
 fn fields(headers: &[u8], transaction: &mut Transaction, request: bool) -> Framing {
     use Buffer::*;
-    let (normal, raw, names) = if request {
-        (HttpRequestHeader, HttpRequestHeaderRaw, HttpRequestHeaderNames)
+    let (table, normal, raw, names): (&[_], _, _, _) = if request {
+        (&REQUEST, HttpRequestHeader, HttpRequestHeaderRaw, HttpRequestHeaderNames)
     } else {
-        (HttpResponseHeader, HttpResponseHeaderRaw, HttpResponseHeaderNames)
+        (&RESPONSE, HttpResponseHeader, HttpResponseHeaderRaw, HttpResponseHeaderNames)
     };
     let mut framing = Framing { chunked: false, length: None, ambiguous: false };
     if headers.is_empty() {
         return framing;
     }
-    let (mut all, mut found, mut value) = (Vec::with_capacity(headers.len()), b"\r\n".to_vec(), Vec::new());
+    let (mut all, mut found) = (Vec::with_capacity(headers.len()), b"\r\n".to_vec());
+    let (mut values, mut named) = (Vec::with_capacity(headers.len()), Vec::new());
     let mut lines = lines(headers).peekable();
     while let Some(line) = lines.next() {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
         let name = line[..colon].trim_ascii();
-        value.clear();
-        value.extend_from_slice(line[colon + 1..].trim_ascii());
+        let from = values.len();
+        values.extend_from_slice(line[colon + 1..].trim_ascii());
         while let Some(folded) = lines.next_if(|line| line.starts_with(b" ") || line.starts_with(b"\t")) {
-            value.push(b' ');
-            value.extend_from_slice(folded.trim_ascii());
+            values.push(b' ');
+            values.extend_from_slice(folded.trim_ascii());
         }
-        let buffer = named(name, request);
-        if !matches!(buffer, Some(HttpRequestCookie | HttpResponseCookie)) {
-            for part in [name, b": ", &value, b"\r\n"] {
+        let value = &values[from..];
+        let known = table.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
+        if !matches!(known, Some((_, HttpRequestCookie | HttpResponseCookie))) {
+            for part in [name, b": ", value, b"\r\n"] {
                 all.extend_from_slice(part);
             }
         }
         found.extend_from_slice(name);
         found.extend_from_slice(b"\r\n");
-        match buffer {
-            // The first host counts: a proxy and a server might not agree on others.
-            Some(HttpHostRaw) if transaction.get(HttpHostRaw).is_some() => {}
-            Some(buffer) => transaction.join(buffer, &value),
-            None => {}
-        }
-        framing.heed(name, &value);
+        framing.heed(name, value);
+        named.extend(known.map(|&(_, buffer)| (buffer, from..values.len())));
     }
     found.extend_from_slice(b"\r\n");
+    for &(_, buffer) in table {
+        let mut same =
+            named.iter().filter(|(other, _)| *other == buffer).map(|(_, range)| &values[range.clone()]);
+        let Some(first) = same.next() else { continue };
+        transaction.add_with(buffer, |text| {
+            text.extend_from_slice(first);
+            // The first host counts: a proxy and a server might not agree on others.
+            for more in same.filter(|_| buffer != HttpHostRaw) {
+                text.extend_from_slice(b", ");
+                text.extend_from_slice(more);
+            }
+        });
+    }
     transaction.add(normal, &all);
     transaction.add(raw, headers);
     transaction.add(names, &found);

@@ -268,8 +268,8 @@ impl Http {
         let at = waiting.unwrap_or_else(|| self.open(limits, Toward::Client, sink));
         let transaction = &mut self.transactions[at];
         if interim(head) {
-            // A final response follows; this one's buffers are seen, and forgotten.
-            let mut shown = transaction.clone();
+            // A final response follows. This one's buffers are shown by themselves, and forgotten.
+            let mut shown = Transaction::new(Protocol::Http, transaction.id());
             head::response(head, &mut shown);
             shown.set_progress(Toward::Client, Progress::Head);
             return sink.transaction(Toward::Client, &shown);
