@@ -137,7 +137,9 @@ fn watchful(ipfix: &std::path::Path) -> String {
     let files: String =
         keys.iter().zip(files).map(|(key, file)| format!("{key} = \"{assets}/{file}\"\n")).collect();
     let ipfix = ipfix.display();
-    format!("idle_timeout = \"5m\"\nactive_timeout = \"1m\"\nsketches = true\nipfix = \"{ipfix}\"\n[assets]\n{files}")
+    format!(
+        "idle_timeout = \"5m\"\nactive_timeout = \"1m\"\nsketches = true\nipfix = \"{ipfix}\"\n[assets]\n{files}"
+    )
 }
 
 #[test]

@@ -76,8 +76,10 @@ impl Banners {
         if patterns.is_empty() {
             return (None, wrong);
         }
-        match compile(Config::new().nfa_size_limit(Some(ALL)).hybrid_cache_capacity(LAZY))
-            .build_many(&patterns)
+        match compile(
+            Config::new().nfa_size_limit(Some(ALL)).hybrid_cache_capacity(LAZY).match_kind(MatchKind::All),
+        )
+        .build_many(&patterns)
         {
             Ok(all) => (Some(Banners { signatures, all }), wrong),
             Err(error) => {

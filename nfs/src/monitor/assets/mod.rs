@@ -295,8 +295,7 @@ impl Assets {
         let signatures = Arc::clone(&self.signatures);
         let Some(book) = signatures.library.book(moment) else { return };
         let Some(print) = Print::of(sight.headers, sight.frame) else { return };
-        let (name, what) =
-            book.find(&print).map_or((UNKNOWN, UNKNOWN), |signature| signature.says());
+        let (name, what) = book.find(&print).map_or((UNKNOWN, UNKNOWN), |signature| signature.says());
         let how = How::from(moment);
         // Most of them say what is known already.
         if let Some(asset) = self.known(sight) {
@@ -380,9 +379,10 @@ impl Assets {
         let signatures = Arc::clone(&self.signatures);
         let Some(name) = signatures.ports.name(sight.proto, port) else { return };
         if let Some(asset) = self.known(sight)
-            && let Some(known) = asset.findings.iter_mut().find(|known| {
-                (known.how, known.port, known.proto) == (how, port, sight.proto)
-            })
+            && let Some(known) = asset
+                .findings
+                .iter_mut()
+                .find(|known| (known.how, known.port, known.proto) == (how, port, sight.proto))
         {
             known.last = known.last.max(sight.now);
             asset.last = asset.last.max(sight.now);
