@@ -96,7 +96,7 @@ impl<K: Key> Ledger<K> {
         for (i, hint) in hints.into_iter().enumerate().take(n) {
             let sample = &self.samples[i];
             match self.flows.touch_hinted(hint, &self.keys[i], self.hashes[i], deadline) {
-                Some(flow) if !flow.is_over_at(sample) && !(S::WATCHES && sink.is_due(flow)) => {
+                Some(flow) if !flow.is_over_at(sample) && !sink.is_due(flow) => {
                     flow.add(sample, now);
                     if S::WATCHES {
                         sink.counted(&self.keys[i], sample, flow);

@@ -1,6 +1,7 @@
 //! The file of assets.
 
-use super::{Asset, Finding, Format, Host, How};
+use super::Format;
+use super::asset::{Asset, Finding, Host, How};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

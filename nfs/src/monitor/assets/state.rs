@@ -1,6 +1,6 @@
 //! Assets leave and enter as records of kind `asset`.
 
-use super::{Asset, FINDINGS, Finding, Host, How, Traits};
+use super::asset::{Asset, FINDINGS, Finding, Host, How, Traits};
 use engine::{Record, Role, Scope, Selector, StateError, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

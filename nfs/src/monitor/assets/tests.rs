@@ -1,3 +1,4 @@
+use super::asset::FINDINGS;
 use super::banner::Banners;
 use super::names::{Links, Ports};
 use super::os::Book;
@@ -5,6 +6,7 @@ use super::print::{Moment, Print, distance};
 use super::*;
 use engine::{ConfigError, Site};
 use proptest::prelude::*;
+use wire::Mac;
 use wire::builder::Builder;
 use wire::tcp::flags;
 
