@@ -41,6 +41,8 @@ const WORD: usize = 5;
 /// Bytes of payload that may be looked at per second, and at once.
 const RATE: u64 = 16 << 20;
 const AT_ONCE: u64 = 4 << 20;
+/// What is found takes as long to note as so many bytes to look at: so many new hosts in a flood are passed over.
+const NOTING: usize = 1024;
 
 /// What there was to tell, and what was passed over.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -50,7 +52,7 @@ pub(super) struct Tally {
     pub evicted: u64,
     /// Findings for which their host had no room.
     pub overfull: u64,
-    /// Payloads that nobody had time for.
+    /// Payloads and findings that nobody had time for.
     pub unread: u64,
 }
 
@@ -250,6 +252,10 @@ impl Assets {
         (name, what): (String, String),
         print: Option<Traits>,
     ) {
+        if !self.allowance.take(NOTING, sight.now) {
+            self.tally.unread += 1;
+            return;
+        }
         let finding = Finding {
             how,
             proto: sight.proto,

@@ -244,6 +244,17 @@ fn payloads_beyond_what_there_is_time_for_are_counted() {
 }
 
 #[test]
+fn a_flood_of_new_hosts_is_noted_in_part() {
+    let mut assets = assets(16);
+    for n in 0..10_000u32 {
+        let [_, _, high, low] = n.to_be_bytes();
+        see(&mut assets, &syn(&LINUX), [10, 0, high, low], true, 1);
+    }
+    let noted = AT_ONCE / NOTING as u64;
+    assert_eq!((assets.tally.found, assets.tally.unread), (noted, 10_000 - noted));
+}
+
+#[test]
 fn a_file_with_nothing_in_it_is_refused_and_strange_lines_are_remarked() {
     let folder = std::env::temp_dir().join(format!("braid-signatures-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
