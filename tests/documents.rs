@@ -191,6 +191,7 @@ fn every_configuration_in_a_document_is_good() {
     let capture = root().join("examples/captures/dns.pcap");
     symlink(capture, folder.0.join("in.pcap")).expect("link");
     fs::write(folder.0.join("edge.rules"), "allow ip\n").expect("write");
+    symlink(root().join("examples/assets"), folder.0.join("assets")).expect("link");
     let mut bad = String::new();
     let mut checked = 0;
     for page in pages() {

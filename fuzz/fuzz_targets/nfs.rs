@@ -15,11 +15,15 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use wire::builder::{Builder, fragments, icmp_error};
 
 /// Kinds and configurations; small tables, so that they are full soon. Kinds that are not here run as in their examples.
-const NFS: [(&str, &str); 18] = [
+const NFS: [(&str, &str); 19] = [
     ("mac_swap", ""),
     ("l2fwd", "capacity = 8\nageing = \"1s\""),
     ("firewall", "rules = [\"deny tcp from any to any port 23\", \"allow ip\"]"),
     ("monitor", "capacity = 8\nidle_timeout = \"1s\""),
+    (
+        "monitor",
+        "capacity = 8\nidle_timeout = \"5s\"\nactive_timeout = \"1s\"\nsketches = true\nassets = { capacity = 4 }",
+    ),
     ("vlan", "encap = { id = 5 }"),
     ("vlan", "decap = { id = 5 }"),
     (

@@ -151,6 +151,28 @@ fn translators_of_prefixes_keep_the_contract() {
     }
 }
 
+/// A monitor with everything on, and the signatures of the examples.
+fn watchful(ipfix: &std::path::Path) -> String {
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/assets");
+    let files = ["syn.fp", "synack.fp", "servers.sig", "clients.sig", "udp.sig", "ports", "links"];
+    let keys = ["syn", "synack", "servers", "clients", "udp", "ports", "links"];
+    let files: String =
+        keys.iter().zip(files).map(|(key, file)| format!("{key} = \"{assets}/{file}\"\n")).collect();
+    let ipfix = ipfix.display();
+    format!(
+        "idle_timeout = \"5m\"\nactive_timeout = \"1m\"\nsketches = true\nipfix = \"{ipfix}\"\n[assets]\n{files}"
+    )
+}
+
+#[test]
+fn a_monitor_with_everything_on_keeps_the_contract() {
+    let file = std::env::temp_dir().join(format!("braid-contract-{}.ipfix", std::process::id()));
+    check("monitor", &watchful(&file));
+    check("monitor", "sketches = true");
+    check("monitor", "assets = {}");
+    let _ = std::fs::remove_file(file);
+}
+
 /// All rules but that of state: which of its flows a full table gives up depends on the order in which they came, and
 /// an import has another.
 #[test]

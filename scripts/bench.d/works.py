@@ -1,6 +1,7 @@
 """What braid does in a measurement: NFs with their configuration, chains of them, and the traffic that fits."""
 
 import json
+import pathlib
 
 import traffic
 from programs import FOLDER
@@ -45,6 +46,14 @@ def nat(*more, pool="203.0.113.1"):
     return ['kind = "nat"', 'inside = ["10.0.0.0/8"]', f'pool = ["{pool}"]', *more]
 
 
+def watch_full():
+    """A monitor with sketches, and assets by the signatures of the examples."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "examples" / "assets"
+    files = {"syn": "syn.fp", "synack": "synack.fp", "servers": "servers.sig", "clients": "clients.sig", "udp": "udp.sig"}
+    named = ", ".join(f'{key} = "{folder / file}"' for key, file in files.items())
+    return ['kind = "monitor"', 'active_timeout = "30m"', "sketches = true", f"assets = {{ {named} }}"]
+
+
 MACS = 'macs = { source = "02:00:00:00:00:03", destination = "02:00:00:00:00:04" }'
 ENDS = 'local = "192.0.2.1", remote = "192.0.2.2"'
 BACK = 'local = "192.0.2.2", remote = "192.0.2.1"'
@@ -73,6 +82,7 @@ NFS = {
     **{f"edge_{count}": firewall(f"rules-{count}") for count in (10, 1000, 10000)},
     "edge_any": firewall(ANY),
     "watch": ['kind = "monitor"'],
+    "watch_full": watch_full(),
     "watch_1m": ['kind = "monitor"', "capacity = 1300000"],
     "state": ['kind = "conntrack"'],
     "nat": nat(),
@@ -122,6 +132,7 @@ PATHS = {
     "firewall_1000": ["edge_1000"],
     "firewall_10000": ["edge_10000"],
     "monitor": ["watch"],
+    "monitor_full": ["watch_full"],
     "nat": ["nat"],
     "lb_nat": ["front"],
     "vpn_seal": ["vpn_on"],

@@ -54,21 +54,22 @@ impl Accounts {
         }
     }
 
-    /// Notes a packet of the burst; at most [`engine::BURST`] between two calls of [`settle`](Self::settle).
+    /// Notes a packet of the burst, whose place there is `place`; at most [`engine::BURST`] between two calls of
+    /// [`settle`](Self::settle).
     #[inline(always)]
-    pub(super) fn stage(&mut self, headers: &Headers, frame: &[u8], now: Time) {
+    pub(super) fn stage(&mut self, place: usize, headers: &Headers, frame: &[u8], now: Time) {
         if let Some(packet) = headers.usual_ipv4(frame) {
-            return self.stage_usual(packet);
+            return self.stage_usual(place, packet);
         }
-        self.stage_any(headers, frame, now);
+        self.stage_any(place, headers, frame, now);
     }
 
     /// [`stage`](Self::stage) of a packet that is known to be usual.
     #[inline(always)]
-    pub(super) fn stage_usual(&mut self, packet: UsualIpv4<'_>) {
+    pub(super) fn stage_usual(&mut self, place: usize, packet: UsualIpv4<'_>) {
         let bytes = u32::from(packet.ip_length());
         self.count(packet.protocol(), bytes.into());
-        let mut sample = Sample { bytes, ..Sample::default() };
+        let mut sample = Sample { bytes, place: place as u8, ..Sample::default() };
         if packet.is_tcp() {
             let (seq, ack) = packet.tcp_numbers();
             sample = Sample { is_tcp: true, tcp_flags: packet.tcp_flags(), seq, ack, ..sample };
@@ -85,12 +86,12 @@ impl Accounts {
         total.bytes += bytes;
     }
 
-    fn stage_any(&mut self, headers: &Headers, frame: &[u8], now: Time) {
+    fn stage_any(&mut self, place: usize, headers: &Headers, frame: &[u8], now: Time) {
         let (Some(protocol), Some(bytes)) = (headers.protocol(), headers.l3_len()) else {
             return self.set_apart(headers);
         };
         self.count(protocol, bytes as u64);
-        let mut sample = Sample { bytes: bytes as u32, ..Sample::default() };
+        let mut sample = Sample { bytes: bytes as u32, place: place as u8, ..Sample::default() };
         if let (Some(flags), Some(at)) = (headers.tcp_flags(frame), headers.l4_offset()) {
             sample.is_tcp = true;
             sample.tcp_flags = flags;
@@ -165,6 +166,7 @@ impl Accounts {
         Turnover {
             opened: a.opened + b.opened,
             reopened: a.reopened + b.reopened,
+            split: a.split + b.split,
             expired: a.expired + b.expired,
             evicted: a.evicted + b.evicted,
         }

@@ -2,7 +2,9 @@
 
 use super::Monitor;
 use super::accounts::Total;
+use super::assets;
 use super::flow::{Flow, Seen};
+use super::sketch::Sketches;
 use super::state::is_wanted;
 use super::top::{By, MOST};
 use engine::{Command, CommandError, PAGE, Selector};
@@ -20,7 +22,22 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "flows, at most 256 at a time: {\"cursor\": 0, \"selector\": {\"address\", \"port\", \"protocol\", \"since\"}}",
     },
     Command { name: "protocols", summary: "packets and bytes by IP protocol" },
-    Command { name: "reset", summary: "forgets all flows and totals; forgotten flows are not reported" },
+    Command {
+        name: "distinct",
+        summary: "how many different sources, destinations, services and flows there were, with the standard error",
+    },
+    Command {
+        name: "movers",
+        summary: "hosts and services with most bytes, at most 32 each, with bounds of the error: {\"count\": 10}",
+    },
+    Command {
+        name: "assets",
+        summary: "hosts and what is known of them, at most 32 at a time: {\"cursor\": 0, \"selector\": {\"address\", \"since\"}}",
+    },
+    Command {
+        name: "reset",
+        summary: "forgets all flows, totals and sketches; forgotten flows are not reported",
+    },
 ];
 
 #[derive(Deserialize)]
@@ -36,6 +53,19 @@ impl Default for Top {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Movers {
+    count: usize,
+}
+
+impl Default for Movers {
+    fn default() -> Self {
+        Movers { count: 10 }
+    }
+}
+
+/// Flows or assets, from where on.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Flows {
@@ -78,6 +108,26 @@ impl Monitor {
                 let show = |(protocol, total): (u8, &Total)| json!({ "proto": protocol, "packets": total.packets, "bytes": total.bytes });
                 Ok(seen.map(show).collect())
             }
+            "distinct" => Ok(self.sketches()?.numbers()),
+            "movers" => {
+                let Movers { count } = crate::arguments(arguments)?;
+                Ok(self.sketches()?.movers(count))
+            }
+            "assets" => {
+                let Flows { cursor, selector } = crate::arguments(arguments)?;
+                let known = self.exits.assets.as_ref();
+                let known =
+                    known.ok_or_else(|| CommandError::Failed("assets are not configured".to_owned()))?;
+                let mut shown = Vec::new();
+                let next = known.page(cursor, PAGE / 8, |host, asset| {
+                    let wanted = assets::is_wanted(&selector, host, asset);
+                    if wanted {
+                        shown.push(assets::show(host, asset));
+                    }
+                    wanted
+                });
+                Ok(json!({ "assets": shown, "known": known.len(), "cursor": next }))
+            }
             "reset" => {
                 let Reset { cursor, forgotten } = crate::arguments(arguments)?;
                 let (gone, next) = self.accounts.forget(cursor, PAGE);
@@ -86,12 +136,18 @@ impl Monitor {
                     return Err(CommandError::Unfinished(json!(Reset { cursor, forgotten })));
                 }
                 self.accounts.forget_totals();
+                self.exits.sketches = self.exits.sketches.as_ref().map(|_| Box::new(Sketches::new()));
                 self.published[..super::OF_PROTOCOLS].fill(0);
                 self.top = super::top::Top::new();
                 Ok(json!({ "forgotten": forgotten }))
             }
             _ => Err(CommandError::Unknown(name.to_owned())),
         }
+    }
+
+    fn sketches(&self) -> Result<&Sketches, CommandError> {
+        let sketches = self.exits.sketches.as_deref();
+        sketches.ok_or_else(|| CommandError::Failed("sketches are not configured".to_owned()))
     }
 }
 

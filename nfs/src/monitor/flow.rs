@@ -22,6 +22,8 @@ pub(super) struct Sample {
     pub ack: u32,
     pub tcp_flags: u8,
     pub is_tcp: bool,
+    /// The packet's place in the burst.
+    pub place: u8,
     /// Sent by the canonical key's destination.
     pub reverse: bool,
 }
@@ -40,6 +42,8 @@ pub struct Flow {
     pub(super) known: u8,
     /// In which direction its first packet went.
     pub(super) originator: Direction,
+    /// Bytes that the sketches have not been told of.
+    pub(super) untold: u32,
 }
 
 impl Flow {
@@ -53,9 +57,16 @@ impl Flow {
             tcp_flags: [0; 2],
             known: 0,
             originator: if sample.reverse { Direction::Reverse } else { Direction::Forward },
+            untold: 0,
         };
         flow.add(sample, now);
         flow
+    }
+
+    /// The same flow from this packet on, after a report of what was.
+    pub(super) fn anew(&self, sample: &Sample, now: Time) -> Flow {
+        let counted = Flow { base: self.base, known: self.known, ..Flow::new(sample, now) };
+        Flow { originator: self.originator, ..counted }
     }
 
     /// Counts a packet.
@@ -115,6 +126,7 @@ impl Flow {
             }
         }
         self.known |= other.known;
+        self.untold = self.untold.saturating_add(other.untold);
     }
 
     /// Packets of both directions.

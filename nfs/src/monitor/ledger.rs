@@ -1,6 +1,7 @@
 //! The flows of one IP version, found a burst at a time.
 
 use super::flow::{Flow, Sample};
+use super::ipfix::EndReason;
 use super::record::Endings;
 use crate::flow_key::Key;
 use crate::roster::Roster;
@@ -17,6 +18,8 @@ pub(super) struct Turnover {
     pub opened: u64,
     /// Ended by another connection between the same endpoints.
     pub reopened: u64,
+    /// Reported and begun anew, as they last.
+    pub split: u64,
     /// Ended by the idle timeout.
     pub expired: u64,
     /// Ended because their place was needed.
@@ -76,7 +79,7 @@ impl<K: Key> Ledger<K> {
 
     /// Counts the packets that were staged, in order.
     #[inline]
-    pub(super) fn settle(&mut self, now: Time, sink: &mut impl Endings) {
+    pub(super) fn settle<S: Endings>(&mut self, now: Time, sink: &mut S) {
         let n = self.staged;
         if n == 0 {
             return;
@@ -93,7 +96,12 @@ impl<K: Key> Ledger<K> {
         for (i, hint) in hints.into_iter().enumerate().take(n) {
             let sample = &self.samples[i];
             match self.flows.touch_hinted(hint, &self.keys[i], self.hashes[i], deadline) {
-                Some(flow) if !flow.is_over_at(sample) => flow.add(sample, now),
+                Some(flow) if !flow.is_over_at(sample) && !sink.is_due(flow) => {
+                    flow.add(sample, now);
+                    if S::WATCHES {
+                        sink.counted(&self.keys[i], sample, flow);
+                    }
+                }
                 _ => self.unusual(i, now, sink),
             }
         }
@@ -106,14 +114,26 @@ impl<K: Key> Ledger<K> {
         let id = self.flows.find(&key, hash);
         match id.and_then(|id| self.flows.value_mut(id)) {
             Some(flow) if flow.is_over_at(&sample) => {
-                sink.ended(key.into(), flow);
+                sink.ended(key.into(), flow, EndReason::Ended);
                 *flow = Flow::new(&sample, now);
                 self.turnover.reopened += 1;
+                sink.counted(&key, &sample, flow);
             }
-            Some(flow) => flow.add(&sample, now),
+            Some(flow) if sink.is_due(flow) => {
+                sink.ended(key.into(), flow, EndReason::Active);
+                *flow = flow.anew(&sample, now);
+                self.turnover.split += 1;
+                sink.counted(&key, &sample, flow);
+            }
+            Some(flow) => {
+                flow.add(&sample, now);
+                sink.counted(&key, &sample, flow);
+            }
             None => {
                 self.turnover.opened += 1;
-                self.insert(key, Flow::new(&sample, now), sink);
+                let mut flow = Flow::new(&sample, now);
+                sink.counted(&key, &sample, &mut flow);
+                self.insert(key, flow, sink);
                 return;
             }
         }
@@ -130,7 +150,7 @@ impl<K: Key> Ledger<K> {
             Displaced::Nothing | Displaced::Value(_) => {}
             Displaced::Evicted(_, key, flow) => {
                 self.turnover.evicted += 1;
-                sink.ended(key.into(), &flow);
+                sink.ended(key.into(), &flow, EndReason::Resources);
             }
         }
         self.roster.note(inserted.id);
@@ -158,8 +178,9 @@ impl<K: Key> Ledger<K> {
     /// Ends flows that were quiet for too long.
     pub(super) fn expire(&mut self, now: Time, budget: usize, sink: &mut impl Endings) {
         if self.idle_nanos.is_some() {
-            let expired =
-                self.flows.expire(now.as_nanos(), budget, |_, key, flow| sink.ended(key.into(), &flow));
+            let expired = self.flows.expire(now.as_nanos(), budget, |_, key, flow| {
+                sink.ended(key.into(), &flow, EndReason::Idle)
+            });
             self.turnover.expired += expired as u64;
         }
     }

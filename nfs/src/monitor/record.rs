@@ -1,6 +1,8 @@
 //! An ended flow in a fixed number of bytes, for the file where it waits.
 
-use super::flow::Flow;
+use super::flow::{Flow, Sample};
+use super::ipfix::EndReason;
+use crate::flow_key::Key;
 use crate::outlet::Outlet;
 use engine::Time;
 use wire::{Direction, FlowKey, FlowKey4, FlowKey6};
@@ -13,21 +15,34 @@ pub(super) struct Ended {
     pub flow: Flow,
 }
 
-/// Takes flows that ended.
+/// Takes flows that ended, and watches the others.
 pub(super) trait Endings {
+    /// Whether packets are looked at one by one: the other functions are asked only then.
+    const WATCHES: bool = false;
+
     /// The key is canonical.
-    fn ended(&mut self, key: FlowKey, flow: &Flow);
+    fn ended(&mut self, key: FlowKey, flow: &Flow, why: EndReason);
+
+    /// Whether a flow has lasted so long that it is to be reported and begun anew.
+    #[inline(always)]
+    fn is_due(&self, _flow: &Flow) -> bool {
+        false
+    }
+
+    /// A packet was counted for a flow.
+    #[inline(always)]
+    fn counted<K: Key>(&mut self, _key: &K, _sample: &Sample, _flow: &mut Flow) {}
 }
 
 impl Endings for Outlet<Ended> {
-    fn ended(&mut self, key: FlowKey, flow: &Flow) {
+    fn ended(&mut self, key: FlowKey, flow: &Flow, _why: EndReason) {
         self.send(Ended { key, flow: *flow });
     }
 }
 
 /// Collects ended flows in memory.
 impl Endings for Vec<Ended> {
-    fn ended(&mut self, key: FlowKey, flow: &Flow) {
+    fn ended(&mut self, key: FlowKey, flow: &Flow, _why: EndReason) {
         self.push(Ended { key, flow: *flow });
     }
 }
@@ -85,6 +100,7 @@ pub(super) fn decode(bytes: &[u8; BYTES]) -> Ended {
         base: [0; 2],
         tcp_flags: [bytes[40], bytes[41]],
         known: 0,
+        untold: 0,
         originator: if bytes[38] == 0 { Direction::Forward } else { Direction::Reverse },
     };
     Ended { key, flow }

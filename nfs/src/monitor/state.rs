@@ -1,8 +1,10 @@
 //! Flows leave and enter as records of kind `flow`.
 
 use super::Monitor;
+use super::assets::{self, Asset, Host};
 use super::flow::{Flow, MOST_COUNTED, Seen};
 use super::record::Ended;
+use super::sketch::{self, Sketches};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,8 +12,9 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use wire::{Direction, FlowKey, FlowKey4, FlowKey6};
 
-const KIND: &str = "flow";
-const VERSION: u32 = 1;
+pub(super) const KIND: &str = "flow";
+/// Version 2 has `untold`.
+const VERSION: u32 = 2;
 
 /// Key of a record: as in the flow's first packet.
 #[derive(Serialize, Deserialize)]
@@ -39,6 +42,9 @@ struct Value {
     /// First sequence numbers of TCP, where known.
     seq: Option<u32>,
     seq_back: Option<u32>,
+    /// Bytes that the sketches have not been told of.
+    #[serde(default)]
+    untold: u32,
 }
 
 /// The flow as a record. The key is canonical.
@@ -69,6 +75,7 @@ pub(super) fn record(key: FlowKey, flow: &Flow) -> Record {
             last: seen.last.as_nanos(),
             seq: base(forth),
             seq_back: base(1 - forth),
+            untold: flow.untold,
         }),
     }
 }
@@ -114,6 +121,7 @@ pub(super) fn parse(record: &Record) -> Result<Ended, StateError> {
         tcp_flags: [value.tcp_flags, value.tcp_flags_back],
         known,
         originator,
+        untold: value.untold,
     };
     if originator == Direction::Reverse {
         flow.packets.reverse();
@@ -134,25 +142,44 @@ pub(super) fn is_wanted(selector: &Selector, key: &FlowKey, flow: &Flow) -> bool
         && selector.wants_time(flow.last)
 }
 
+/// Where the export of sketches begins, and that of assets; before them are the places of flows.
+const SKETCHES: u64 = 1 << 62;
+const ASSETS: u64 = 1 << 63;
+/// Assets in a page: each may have many findings.
+const ASSETS_PER_PAGE: usize = PAGE / 8;
+
+/// What of an import is new.
+struct Admitted {
+    flows: Vec<Ended>,
+    sketches: Option<Sketches>,
+    assets: Vec<(Host, Asset)>,
+}
+
 impl State for Monitor {
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
-        if !selector.wants_kind(KIND) || !selector.wants_scope(Scope::Flow) {
-            return None;
-        }
-        let next = self.accounts.page(cursor.0, PAGE, |key, flow| {
-            let wanted = is_wanted(selector, &key, flow);
-            if wanted {
-                out.push(record(key, flow));
-            }
-            wanted
-        });
-        next.map(Cursor)
+        let next = match cursor.0 {
+            ..SKETCHES => self.export_flows(cursor.0, selector, out).unwrap_or(SKETCHES),
+            SKETCHES..ASSETS => self
+                .export_sketches(cursor.0 - SKETCHES, selector, out)
+                .map_or(ASSETS, |step| SKETCHES + step),
+            ASSETS.. => ASSETS + self.export_assets(cursor.0 - ASSETS, selector, out)?,
+        };
+        // What is not there takes no page.
+        let next = if next == SKETCHES && !self.offers_sketches(selector) { ASSETS } else { next };
+        (next != ASSETS || self.offers_assets(selector)).then_some(Cursor(next))
     }
 
-    /// A flow that is known already is joined with what the record says.
+    /// A flow that is known already is joined with what the record says; so are hosts and sketches.
     fn import(&mut self, records: &[Record]) -> Result<(), StateError> {
-        for Ended { key, flow } in self.admitted(records)? {
-            self.accounts.take_in(key, &flow, &mut self.outlet);
+        let Admitted { flows, sketches, assets } = self.admitted(records)?;
+        for Ended { key, flow } in flows {
+            self.accounts.take_in(key, &flow, &mut self.exits);
+        }
+        if let (Some(mine), Some(theirs)) = (&mut self.exits.sketches, &sketches) {
+            mine.merge(theirs);
+        }
+        if let Some(known) = &mut self.exits.assets {
+            assets.into_iter().for_each(|(host, asset)| known.take_in(host, asset));
         }
         Ok(())
     }
@@ -163,16 +190,75 @@ impl State for Monitor {
 }
 
 impl Monitor {
-    /// The flows of records for which there is room.
-    fn admitted(&self, records: &[Record]) -> Result<Vec<Ended>, StateError> {
-        let parsed = records.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let new: HashSet<FlowKey> =
-            parsed.iter().map(|ended| ended.key).filter(|key| self.accounts.get(key).is_none()).collect();
-        let v4 = new.iter().filter(|key| matches!(key, FlowKey::V4(_))).count();
-        let needed = (self.accounts.v4.len() + v4).max(self.accounts.v6.len() + new.len() - v4);
-        if needed > self.plan.capacity {
-            return Err(StateError::Full { needed, capacity: self.plan.capacity });
+    fn export_flows(&self, from: u64, selector: &Selector, out: &mut Vec<Record>) -> Option<u64> {
+        if !selector.wants_kind(KIND) || !selector.wants_scope(Scope::Flow) {
+            return None;
         }
-        Ok(parsed)
+        self.accounts.page(from, PAGE, |key, flow| {
+            let wanted = is_wanted(selector, &key, flow);
+            if wanted {
+                out.push(record(key, flow));
+            }
+            wanted
+        })
     }
+
+    /// They are of no address and no port.
+    fn offers_sketches(&self, selector: &Selector) -> bool {
+        let Selector { address, port, protocol, .. } = selector;
+        self.exits.sketches.is_some()
+            && selector.wants_scope(Scope::Shared)
+            && (address.is_none() && port.is_none() && protocol.is_none())
+            && sketch::KINDS.iter().any(|kind| selector.wants_kind(kind))
+    }
+
+    fn offers_assets(&self, selector: &Selector) -> bool {
+        self.exits.assets.is_some()
+            && selector.wants_scope(Scope::Shared)
+            && selector.wants_kind(assets::KIND)
+    }
+
+    /// One record per page, as some have thousands of counters.
+    fn export_sketches(&self, step: u64, selector: &Selector, out: &mut Vec<Record>) -> Option<u64> {
+        let sketches = self.exits.sketches.as_ref().filter(|_| self.offers_sketches(selector))?;
+        let record = sketch::records(sketches, usize::try_from(step).ok()?)?;
+        out.extend(record.filter(|record| selector.wants_kind(&record.kind)));
+        Some(step + 1)
+    }
+
+    fn export_assets(&self, from: u64, selector: &Selector, out: &mut Vec<Record>) -> Option<u64> {
+        let known = self.exits.assets.as_ref().filter(|_| self.offers_assets(selector))?;
+        known.page(from, ASSETS_PER_PAGE, |host, asset| {
+            let wanted = assets::is_wanted(selector, host, asset);
+            if wanted {
+                out.push(assets::record(host, asset));
+            }
+            wanted
+        })
+    }
+
+    /// What records say, if there is room for all of it.
+    fn admitted(&self, records: &[Record]) -> Result<Admitted, StateError> {
+        let of_assets = |record: &&Record| record.kind == assets::KIND && self.exits.assets.is_some();
+        let of_sketches =
+            |record: &&Record| sketch::KINDS.contains(&record.kind.as_str()) && self.exits.sketches.is_some();
+        let flows = records.iter().filter(|record| !of_assets(record) && !of_sketches(record));
+        let flows = flows.map(parse).collect::<Result<Vec<_>, _>>()?;
+        let new: HashSet<FlowKey> =
+            flows.iter().map(|ended| ended.key).filter(|key| self.accounts.get(key).is_none()).collect();
+        let v4 = new.iter().filter(|key| matches!(key, FlowKey::V4(_))).count();
+        room((self.accounts.v4.len() + v4).max(self.accounts.v6.len() + new.len() - v4), self.plan.capacity)?;
+        let sketches = sketch::parse_all(records.iter().filter(of_sketches))?;
+        let found = records.iter().filter(of_assets).map(assets::parse).collect::<Result<Vec<_>, _>>()?;
+        if let Some(known) = &self.exits.assets {
+            let new: HashSet<Host> =
+                found.iter().map(|(host, _)| *host).filter(|host| !known.knows(*host)).collect();
+            room(known.len() + new.len(), known.capacity())?;
+        }
+        Ok(Admitted { flows, sketches, assets: found })
+    }
+}
+
+fn room(needed: usize, capacity: usize) -> Result<(), StateError> {
+    if needed > capacity { Err(StateError::Full { needed, capacity }) } else { Ok(()) }
 }

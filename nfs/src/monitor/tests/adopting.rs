@@ -1,20 +1,16 @@
 //! What a new instance takes over from the one before it.
 
+use super::super::ipfix::EndReason;
 use super::super::record::Endings;
 use super::super::state::parse;
 use super::super::{COUNTERS, Config, Monitor};
+use super::monitor;
 use crate::outlet::Outlet;
-use engine::{Kind, Record, Role, Scope, Site, State, Time, WorkerSite};
+use engine::{Record, Role, Scope, State, Time};
 use serde_json::json;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use wire::Mac;
 use wire::builder::Builder;
-
-fn monitor(config: &Config) -> Monitor {
-    let plan = Monitor::prepare(config, &Site::default()).expect("a good configuration");
-    Monitor::instance(&Arc::new(plan), &WorkerSite { index: 0, count: 1, seed: 1 })
-}
 
 /// Of `count` flows one UDP packet each, and an ARP frame.
 fn feed(monitor: &mut Monitor, count: u8) {
@@ -29,8 +25,8 @@ fn feed(monitor: &mut Monitor, count: u8) {
     frames.push(arp);
     for frame in &frames {
         let now = Time::from_nanos(1);
-        monitor.accounts.stage(&wire::parse_with_len(frame, frame.len()), frame, now);
-        monitor.accounts.settle(now, &mut monitor.outlet);
+        monitor.accounts.stage(0, &wire::parse_with_len(frame, frame.len()), frame, now);
+        monitor.accounts.settle(now, &mut monitor.exits);
     }
 }
 
@@ -64,14 +60,14 @@ fn flows_that_were_lost_stay_counted_once() {
     let ended = parse(&a_flow()).expect("a record");
     for capacity in [Config::default().capacity, 16] {
         let mut old = monitor(&Config::default());
-        old.outlet = Outlet::blocked();
-        (0..3).for_each(|_| old.outlet.ended(ended.key, &ended.flow));
+        old.exits.report = Outlet::blocked();
+        (0..3).for_each(|_| old.exits.ended(ended.key, &ended.flow, EndReason::Ended));
         assert_eq!(told(&mut [&mut old]), [("flows_lost", 3)]);
         let mut new = monitor(&Config { capacity, ..Config::default() });
-        new.outlet = Outlet::blocked();
+        new.exits.report = Outlet::blocked();
         new.inherit(old);
         assert_eq!(told(&mut [&mut new]), [], "nothing is new");
-        new.outlet.ended(ended.key, &ended.flow);
+        new.exits.ended(ended.key, &ended.flow, EndReason::Ended);
         assert_eq!(told(&mut [&mut new]), [("flows_lost", 1)]);
     }
 }
@@ -112,6 +108,6 @@ fn records_beyond_what_can_be_counted_on_are_refused() {
     }
     let ended = parse(&a_flow()).expect("a record");
     let mut monitor = monitor(&Config::default());
-    monitor.outlet.ended(ended.key, &ended.flow);
-    assert_eq!(monitor.outlet.lost(), 0, "nobody wants it");
+    monitor.exits.ended(ended.key, &ended.flow, EndReason::Ended);
+    assert_eq!(monitor.exits.report.lost(), 0, "nobody wants it");
 }

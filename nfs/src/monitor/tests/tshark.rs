@@ -1,14 +1,10 @@
 //! Flows counted as Wireshark counts conversations, on real captures.
 
-use super::{account, flows};
+use super::{account, data, flows, frames};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wire::protocol::ip;
-
-fn data() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"))
-}
 
 /// Captures in folders `dev`, at most two folders deep.
 fn captures() -> Vec<PathBuf> {
@@ -52,11 +48,7 @@ fn tshark(path: &Path) -> Option<(usize, usize)> {
 
 /// TCP and UDP flows, and what else there was that may explain a difference.
 fn ours(path: &Path) -> Option<((usize, usize), String)> {
-    let mut reader = capture::Reader::open(path).ok()?;
-    let mut frames = Vec::new();
-    while let Ok(Some(frame)) = reader.next() {
-        frames.push((frame.timestamp_ns, frame.bytes.to_vec(), frame.original_len as usize));
-    }
+    let frames = frames(path)?;
     let (accounts, ended) =
         account(65_536, frames.iter().map(|(time, bytes, len)| (*time, &bytes[..], *len)));
     let mut by_protocol: BTreeMap<u8, usize> = BTreeMap::new();
