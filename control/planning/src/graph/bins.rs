@@ -42,10 +42,22 @@ pub fn construct_from_paths(
     solver: Solver,
     effort: Effort,
 ) -> Option<Construction> {
-    let begun = Instant::now();
     let instance = Instance::new(capacity, dag.delays().to_vec(), paths).ok()?;
     let outcome = solver.solve(&instance, effort);
-    let mut bins = outcome.solution.pages.clone();
+    let (segment, bins, splits) = join(dag, &instance, outcome.solution.pages.clone(), capacity, effort);
+    Some(Construction { segment, bins, outcome: Some(outcome), splits })
+}
+
+/// The plan in which each NF runs once, from bins of paths: joined, split while it is slower than `allowed` and splits
+/// help, freed of parallelism that it does not need. Also the NFs of the bins after all splits, and how many there were.
+pub fn join(
+    dag: &Dag,
+    instance: &Instance,
+    mut bins: Vec<Vec<usize>>,
+    allowed: u64,
+    effort: Effort,
+) -> (Segment, Vec<Vec<usize>>, usize) {
+    let begun = Instant::now();
     let sets = |bins: &[Vec<usize>]| -> Vec<Symbols> {
         bins.iter()
             .map(|bin| bin.iter().fold(Symbols::EMPTY, |all, path| all | instance.tiles()[*path]))
@@ -54,9 +66,9 @@ pub fn construct_from_paths(
     let measured = |segment: &Segment| (segment.latency(dag.delays(), Costs::NONE), segment.operations());
     let mut segment = joined(dag, &sets(&bins));
     let mut splits = 0;
-    while measured(&segment).0 > capacity && begun.elapsed() < effort.time {
+    while measured(&segment).0 > allowed && begun.elapsed() < effort.time {
         let tries = (0..bins.len()).filter_map(|at| {
-            let (kept, taken) = halved(&instance, &bins[at])?;
+            let (kept, taken) = halved(instance, &bins[at])?;
             let mut tried = bins.clone();
             tried[at] = kept;
             tried.push(taken);
@@ -67,16 +79,21 @@ pub fn construct_from_paths(
         splits += 1;
     }
     // Where no split helps, the plan without bins may.
-    if measured(&segment).0 > capacity {
+    if measured(&segment).0 > allowed {
         let free = joined(dag, &[]);
         if measured(&free) < measured(&segment) {
             segment = free;
         }
     }
-    let allowed = capacity.max(measured(&segment).0);
+    let allowed = allowed.max(measured(&segment).0);
     segment = serialised(dag, segment, allowed);
     let bins = sets(&bins).iter().map(|set| set.iter().collect()).collect();
-    Some(Construction { segment, bins, outcome: Some(outcome), splits })
+    (segment, bins, splits)
+}
+
+/// The plan in which every NF starts as early as it can, as far as a tree allows; without exchanging any.
+pub fn most_parallel(dag: &Dag) -> Segment {
+    joined(dag, &[])
 }
 
 /// A bin without the path whose leaving frees most, and that path.

@@ -70,8 +70,9 @@ pub fn frontier(dag: &Dag, costs: Costs) -> Option<Vec<Point>> {
             let nf = set.trailing_zeros() as usize;
             found.push(Entry { latency: dag.delays()[nf], operations: 0, how: How::Single(nf) });
         }
-        let mut part = (set - 1) & set;
-        while part > 0 {
+        // From small to large, so that of equals the one in the order of the chain is found first.
+        let mut part = first;
+        while part != set {
             let rest = set ^ part;
             if never_after[part] & rest == 0 {
                 join(&best, part, rest, costs, false, &mut found);
@@ -80,7 +81,7 @@ pub fn frontier(dag: &Dag, costs: Costs) -> Option<Vec<Point>> {
             if part & first != 0 && ordered[part] & rest == 0 {
                 join(&best, part, rest, costs, true, &mut found);
             }
-            part = (part - 1) & set;
+            part = part.wrapping_sub(set) & set;
         }
         found.sort_by_key(|entry| (entry.latency, entry.operations));
         let mut fewest = usize::MAX;

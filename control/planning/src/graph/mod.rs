@@ -9,7 +9,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use bins::{Construction, construct, construct_from_paths};
+pub use bins::{Construction, construct, construct_from_paths, join, most_parallel};
 pub use choice::{Choice, choose};
 pub use cost::Costs;
 pub use dag::{Critical, Dag, DagError, Times};
