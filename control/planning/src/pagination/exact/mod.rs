@@ -6,6 +6,7 @@
 //! page that is worth most at these prices. Where tiles have fractional company, two of them are put together, or
 //! kept apart (Ryan and Foster 1981).
 
+mod few;
 mod node;
 mod pricing;
 
@@ -18,15 +19,26 @@ pub(super) struct Found {
     pub(super) lower_bound: usize,
 }
 
-/// Share of the time for a first upper bound, and until when the heuristic may try to reach the root's bound.
+/// Until which shares of the time: a first upper bound is looked for; few pages are tried out; the root's relaxation
+/// is solved; the heuristic tries to reach the root's bound. The rest is for branching.
 const FIRST: f64 = 0.05;
-const SECOND: f64 = 0.4;
+const TRYING: f64 = 0.3;
+const ROOT: f64 = 0.65;
+const SECOND: f64 = 0.85;
 
 /// The best solution, and a lower bound that is the same unless time ran out.
 pub(super) fn solve(instance: &Instance, trivial: usize, clock: &Clock) -> Found {
     let mut best = genetic::grouping::solve(instance, trivial, &clock.share(FIRST));
     if best.len() <= trivial || instance.tiles().len() > Symbols::LIMIT {
         return Found { lower_bound: trivial.min(best.len()), solution: best };
+    }
+    let mut trivial = trivial;
+    while best.len() > trivial && best.len() <= few::MOST_PAGES + 1 {
+        match few::try_pages(instance, best.len() - 1, &clock.share(TRYING)) {
+            few::Tried::Enough(better) => best = better,
+            few::Tried::TooFew => trivial = best.len(),
+            few::Tried::Unknown => break,
+        }
     }
     let mut columns: Vec<Symbols> = best.pages.iter().map(|page| page.iter().copied().collect()).collect();
     // Nodes still open, with the bound of their parents.
@@ -42,7 +54,8 @@ pub(super) fn solve(instance: &Instance, trivial: usize, clock: &Clock) -> Found
             given_up = given_up.min(bound);
             break;
         }
-        match node.relax(instance, &mut columns, bound, best.len(), clock) {
+        let time = if is_root { clock.share(ROOT) } else { *clock };
+        match node.relax(instance, &mut columns, bound, best.len(), &time) {
             Relaxed::Beaten | Relaxed::Impossible => {}
             Relaxed::Whole(solution) => {
                 if solution.len() < best.len() {
@@ -51,22 +64,28 @@ pub(super) fn solve(instance: &Instance, trivial: usize, clock: &Clock) -> Found
             }
             Relaxed::Split { bound, pair } => {
                 if is_root {
-                    let better = genetic::grouping::solve(instance, bound, &clock.share(SECOND));
-                    if better.len() < best.len() {
-                        best = better;
-                    }
+                    best = shorter(best, genetic::grouping::solve(instance, bound, &clock.share(SECOND)));
                 }
                 for child in node.split(instance, pair).into_iter().flatten() {
                     open.push((bound, child));
                 }
             }
-            Relaxed::OutOfTime(bound) => given_up = given_up.min(bound),
+            Relaxed::OutOfTime(bound) => {
+                if is_root {
+                    best = shorter(best, genetic::grouping::solve(instance, bound, clock));
+                }
+                given_up = given_up.min(bound);
+            }
         }
         is_root = false;
     }
     let open = open.iter().map(|(bound, _)| *bound).min().unwrap_or(usize::MAX);
     let lower_bound = open.min(given_up).min(best.len()).max(trivial.min(best.len()));
     Found { solution: best, lower_bound }
+}
+
+fn shorter(one: Solution, other: Solution) -> Solution {
+    if other.len() < one.len() { other } else { one }
 }
 
 /// The node with the least bound; of equals the youngest, which is the deepest.
