@@ -9,7 +9,7 @@ use engine::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-use wire::{FragmentKey, Headers};
+use wire::{Fields, FragmentKey, Headers};
 
 /// Datagrams that are put together at a time, bytes of all of them, and fragments of one: of datagrams the oldest gives
 /// way.
@@ -63,8 +63,15 @@ impl Piece {
 }
 
 impl Defrag {
-    /// Takes a fragment's data in. The datagram as one packet, from its IP header on, if it is whole now.
-    pub(super) fn take(&mut self, headers: &Headers, frame: &[u8], now: Time) -> Option<Vec<u8>> {
+    /// Takes a fragment's data in. The datagram as one packet, from its IP header on, if it is whole now; of the header
+    /// it has no more than the fields in `reads`.
+    pub(super) fn take(
+        &mut self,
+        headers: &Headers,
+        frame: &[u8],
+        reads: Fields,
+        now: Time,
+    ) -> Option<Vec<u8>> {
         let key = FragmentKey::from_packet(headers, frame)?;
         let offset = headers.fragment_offset(frame)?;
         let Place { at, is_last, protocol } = place(headers, frame)?;
@@ -90,7 +97,11 @@ impl Defrag {
         }
         if offset == 0 && datagram.header.is_empty() {
             let from = headers.l3_offset();
-            datagram.header = frame.get(from..from + headers.ip_header_len())?.to_vec();
+            let to = from + headers.ip_header_len();
+            datagram.header = frame.get(from..to)?.to_vec();
+            let mut mask = vec![0; to];
+            wire::fields::mask(headers, frame, reads, &mut mask);
+            datagram.header.iter_mut().zip(&mask[from..]).for_each(|(byte, mask)| *byte &= mask);
             datagram.protocol = protocol;
         }
         self.bytes += datagram.add(offset, data);
