@@ -7,6 +7,7 @@
 use super::way::hex;
 use engine::Time;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use wire::{Fields, FragmentKey, Headers};
@@ -76,9 +77,16 @@ impl Defrag {
         let offset = headers.fragment_offset(frame)?;
         let Place { at, is_last, protocol } = place(headers, frame)?;
         let end = (headers.l3_offset() + headers.l3_len()?).min(frame.len());
-        let data = frame.get(at..end)?;
+        let mut data = Cow::Borrowed(frame.get(at..end)?);
         if data.is_empty() || offset + data.len() > LONGEST || headers.is_cut() {
             return None;
+        }
+        // The transport header is in the first one.
+        let mut mask = Vec::new();
+        if offset == 0 {
+            mask.resize(end, 0);
+            wire::fields::mask(headers, frame, reads, &mut mask);
+            data = Cow::Owned(masked(&data, mask.get(at..end)?));
         }
         self.forget_old(now);
         if !self.datagrams.contains_key(&key) {
@@ -98,13 +106,10 @@ impl Defrag {
         if offset == 0 && datagram.header.is_empty() {
             let from = headers.l3_offset();
             let to = from + headers.ip_header_len();
-            datagram.header = frame.get(from..to)?.to_vec();
-            let mut mask = vec![0; to];
-            wire::fields::mask(headers, frame, reads, &mut mask);
-            datagram.header.iter_mut().zip(&mask[from..]).for_each(|(byte, mask)| *byte &= mask);
+            datagram.header = masked(frame.get(from..to)?, mask.get(from..to)?);
             datagram.protocol = protocol;
         }
-        self.bytes += datagram.add(offset, data);
+        self.bytes += datagram.add(offset, &data);
         if is_last {
             datagram.length.get_or_insert(offset + data.len());
         }
@@ -130,24 +135,20 @@ impl Defrag {
         self.datagrams.len()
     }
 
-    /// Takes in a datagram of another instance, in place of what is known of it; `false` if it cannot be.
-    pub(super) fn restore(&mut self, key: FragmentKey, datagram: Datagram) -> bool {
-        let (held, count) = (datagram.held(), datagram.pieces.len());
-        if count > FRAGMENTS || datagram.pieces.iter().any(|piece| piece.to() > LONGEST) {
-            return false;
-        }
+    /// Takes in a datagram of another instance, in place of what is known of it; without room the oldest give way.
+    pub(super) fn restore(&mut self, key: FragmentKey, datagram: Datagram) {
+        let held = datagram.held();
         if let Some(old) = self.datagrams.remove(&key) {
             self.bytes -= old.held();
         }
         while self.datagrams.len() >= DATAGRAMS || self.bytes + held > BYTES {
             if !self.forget_oldest() {
-                return false;
+                return;
             }
         }
         self.bytes += held;
         self.order.push_back((key, datagram.began));
         self.datagrams.insert(key, datagram);
-        true
     }
 
     fn forget_old(&mut self, now: Time) {
@@ -168,6 +169,11 @@ impl Defrag {
         }
         true
     }
+}
+
+/// Those bits that are set in the mask.
+fn masked(bytes: &[u8], mask: &[u8]) -> Vec<u8> {
+    bytes.iter().zip(mask).map(|(byte, mask)| byte & mask).collect()
 }
 
 /// Of a fragment.
@@ -215,6 +221,14 @@ impl Datagram {
             self.pieces.sort_by_key(|piece| piece.from);
         }
         self.held().saturating_sub(before)
+    }
+
+    /// Whether there can be such a datagram here.
+    pub(super) fn is_sound(&self) -> bool {
+        self.pieces.len() <= FRAGMENTS
+            && self.header.len() <= usize::from(u8::MAX)
+            && self.length.is_none_or(|length| length <= LONGEST)
+            && self.pieces.iter().all(|piece| piece.from <= LONGEST && piece.to() <= LONGEST)
     }
 
     fn held(&self) -> usize {
