@@ -130,7 +130,10 @@ fn all_solvers_solve_the_instances_of_a_file() {
     assert_eq!(report["instances"][1]["solvers"][5]["pages"], 3);
 
     let (_, out, _) = plan(&["--pagination", &file, "--solver", "exact"]);
-    assert!(out.contains("instance 0: 4 tiles, capacity 4, best known 2, optimum 2, at least 2 pages"), "{out}");
+    assert!(
+        out.contains("instance 0: 4 tiles, capacity 4, best known 2, optimum 2, at least 2 pages"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -124,7 +124,9 @@ fn drawn(chain: &ChainPlanning) -> String {
 fn text(chain: &ChainPlanning) -> String {
     let mut out = format!("chain {}\n", chain.chain);
     // Writing into a string cannot fail.
-    let mut line = |text: std::fmt::Arguments<'_>| drop(writeln!(out, "{text}"));
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "{text}");
+    };
     line(format_args!("\n  NF                     kind             cycles/pkt"));
     for nf in &chain.nfs {
         let cycles = nf.cycles.map_or("not known".to_owned(), |cycles| cycles.to_string());
