@@ -94,7 +94,7 @@ fn known_delays_make_a_plan_that_pays_or_say_why_not() {
     assert_eq!(egress["spg"]["latency"], 4000);
     assert_eq!((&egress["spg"]["operations"], &egress["levels"]["operations"]), (&1.into(), &2.into()));
     assert_eq!(egress["critical"]["path"], serde_json::json!(["watch"]));
-    assert_eq!(egress["auto"]["latency"], 4220);
+    assert_eq!(egress["auto"]["latency"], 4200);
     assert_eq!(egress["pairs"].as_array().map(Vec::len), Some(3));
     assert_eq!(egress["constructions"].as_array().map(Vec::len), Some(6));
     let ingress = &report["chains"][1];

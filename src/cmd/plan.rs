@@ -69,7 +69,8 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         return pagination::run(file, &args.solver, effort, args.json);
     }
     let file = args.file.as_deref().ok_or_else(|| Failure::message("there is no configuration to plan"))?;
-    let config = Config::read(file, registry).map_err(Failure::config)?;
+    // What is behind the ports does not matter.
+    let config = Config::read_for_replay(file, registry).map_err(Failure::config)?;
     let (plan, more) = config.plan().map_err(Failure::config)?;
     show_warnings(config.warnings(), &config);
     show_warnings(&more, &config);
