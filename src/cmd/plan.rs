@@ -169,8 +169,9 @@ fn text(chain: &ChainPlanning) -> String {
         ("SPG", &chain.spg),
     ];
     for (what, plan) in rows {
-        let Predicted { latency, latency_with_costs, operations, text, .. } = plan;
-        line(format_args!("  {what:<14} {latency:>10} {latency_with_costs:>12} {operations:>10}  {text}"));
+        let Predicted { latency, operations, text, .. } = plan;
+        let with_costs = plan.latency_with_costs.map_or("–".to_owned(), |latency| latency.to_string());
+        line(format_args!("  {what:<14} {latency:>10} {with_costs:>12} {operations:>10}  {text}"));
     }
     let auto = if chain.auto.segment.is_parallel() { "side by side" } else { "in order" };
     line(format_args!("\n  auto           {auto}: {}", chain.auto.reason));
