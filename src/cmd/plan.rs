@@ -69,7 +69,8 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         return pagination::run(file, &args.solver, effort, args.json);
     }
     let file = args.file.as_deref().ok_or_else(|| Failure::message("there is no configuration to plan"))?;
-    let config = Config::read(file, registry).map_err(Failure::config)?;
+    // What is behind the ports does not matter.
+    let config = Config::read_for_replay(file, registry).map_err(Failure::config)?;
     let (plan, more) = config.plan().map_err(Failure::config)?;
     show_warnings(config.warnings(), &config);
     show_warnings(&more, &config);
@@ -124,7 +125,9 @@ fn drawn(chain: &ChainPlanning) -> String {
 fn text(chain: &ChainPlanning) -> String {
     let mut out = format!("chain {}\n", chain.chain);
     // Writing into a string cannot fail.
-    let mut line = |text: std::fmt::Arguments<'_>| drop(writeln!(out, "{text}"));
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "{text}");
+    };
     line(format_args!("\n  NF                     kind             cycles/pkt"));
     for nf in &chain.nfs {
         let cycles = nf.cycles.map_or("not known".to_owned(), |cycles| cycles.to_string());
@@ -166,8 +169,9 @@ fn text(chain: &ChainPlanning) -> String {
         ("SPG", &chain.spg),
     ];
     for (what, plan) in rows {
-        let Predicted { latency, latency_with_costs, operations, text, .. } = plan;
-        line(format_args!("  {what:<14} {latency:>10} {latency_with_costs:>12} {operations:>10}  {text}"));
+        let Predicted { latency, operations, text, .. } = plan;
+        let with_costs = plan.latency_with_costs.map_or("–".to_owned(), |latency| latency.to_string());
+        line(format_args!("  {what:<14} {latency:>10} {with_costs:>12} {operations:>10}  {text}"));
     }
     let auto = if chain.auto.segment.is_parallel() { "side by side" } else { "in order" };
     line(format_args!("\n  auto           {auto}: {}", chain.auto.reason));

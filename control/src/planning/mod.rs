@@ -90,8 +90,8 @@ pub struct Predicted {
     pub segment: Segment,
     /// Latency by the NFs' delays alone.
     pub latency: u64,
-    /// With mirrors, hand-offs and merges.
-    pub latency_with_costs: u64,
+    /// With mirrors, hand-offs and merges; absent unless all delays are known.
+    pub latency_with_costs: Option<u64>,
     /// Mirror/merge operations.
     pub operations: usize,
 }
@@ -168,7 +168,7 @@ pub fn plan_chain(
     let predicted = |segment: Segment| Predicted {
         text: segment.text(&names),
         latency: segment.latency(dag.delays(), Costs::NONE),
-        latency_with_costs: segment.latency(dag.delays(), costs),
+        latency_with_costs: delays_known.then(|| segment.latency(dag.delays(), costs)),
         operations: segment.operations(),
         segment,
     };

@@ -108,7 +108,7 @@ impl Dag {
     /// What must not run after `nf` if both run one after the other: what must run before it, and earlier NFs whose
     /// places it may not take.
     pub fn never_after(&self, nf: usize) -> Symbols {
-        (0..nf).collect::<Symbols>() - self.swaps[nf] | self.before[nf]
+        ((0..nf).collect::<Symbols>() - self.swaps[nf]) | self.before[nf]
     }
 
     /// The edges that are not implied by others.

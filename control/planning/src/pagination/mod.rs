@@ -80,8 +80,8 @@ impl Solver {
         let mut lower_bound = small.lower_bound();
         let solution = match self {
             Solver::FirstFit => first_fit::solve(&small),
-            Solver::OverloadRemove => overload::solve(&small, false),
-            Solver::OverloadRemovePresort => overload::solve(&small, true),
+            Solver::OverloadRemove => overload::solve(&small, false, &clock),
+            Solver::OverloadRemovePresort => overload::solve(&small, true, &clock),
             Solver::GeneticStandard => genetic::standard::solve(&small, lower_bound, &clock),
             Solver::GeneticGrouping => genetic::grouping::solve(&small, lower_bound, &clock),
             Solver::Exact => {

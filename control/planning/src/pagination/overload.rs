@@ -1,13 +1,14 @@
 //! Overload-and-Remove.
 
-use super::{Instance, Solution, Symbols};
+use super::{Clock, Instance, Solution, Symbols};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 /// A tile goes onto the page with which it overlaps most, even if that overflows; then the tiles that overlap least
 /// are taken off until the page fits again. They go to the end of the queue and never return to that page, which is
-/// why it ends: there are finitely many pairs of a tile and a page. `presort`: the heaviest tiles first.
-pub(super) fn solve(instance: &Instance, presort: bool) -> Solution {
+/// why it ends: there are finitely many pairs of a tile and a page. `presort`: the heaviest tiles first. Tiles that are still
+/// in the queue when time runs out go onto the first page with room.
+pub(super) fn solve(instance: &Instance, presort: bool, clock: &Clock) -> Solution {
     let tiles = instance.tiles();
     let mut order: Vec<usize> = (0..tiles.len()).collect();
     if presort {
@@ -18,6 +19,13 @@ pub(super) fn solve(instance: &Instance, presort: bool) -> Solution {
     // Per tile, whether it has been on each page.
     let mut was_on: Vec<Vec<bool>> = vec![Vec::new(); tiles.len()];
     while let Some(tile) = queue.pop_front() {
+        if clock.is_over() {
+            match pages.iter_mut().find(|page| fits(instance, page, tile)) {
+                Some(page) => page.push(tile),
+                None => pages.push(vec![tile]),
+            }
+            continue;
+        }
         let new = |page: &usize| !was_on[tile].get(*page).copied().unwrap_or(false);
         let overlaps = (0..pages.len()).filter(new).map(|page| (overlap(instance, &pages[page], tile), page));
         // The first one of equals.

@@ -37,7 +37,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn place(&mut self, sets: &mut [Symbols], mut tiles: Vec<Symbols>) -> bool {
         self.steps += 1;
-        self.stopped |= self.steps % 256 == 0 && self.clock.is_over();
+        self.stopped |= self.steps.is_multiple_of(256) && self.clock.is_over();
         if self.stopped {
             return false;
         }

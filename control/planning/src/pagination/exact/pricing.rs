@@ -89,7 +89,8 @@ impl Search<'_> {
             if rest.is_empty() || bound <= self.best + 1e-9 {
                 return;
             }
-            self.stopped |= self.nodes >= MOST_NODES || (self.nodes % 256 == 0 && self.clock.is_over());
+            self.stopped |=
+                self.nodes >= MOST_NODES || (self.nodes.is_multiple_of(256) && self.clock.is_over());
             if self.stopped {
                 self.limit = self.limit.max(bound);
                 return;

@@ -11,11 +11,14 @@ const FRUITLESS: usize = 25;
 
 /// The best solution found before nothing better was for long.
 pub(in crate::pagination) fn solve(instance: &Instance, lower_bound: usize, clock: &Clock) -> Solution {
-    let mut best =
-        [first_fit::solve(instance), overload::solve(instance, false), overload::solve(instance, true)]
-            .into_iter()
-            .min_by_key(Solution::len)
-            .unwrap_or_default();
+    let mut best = [
+        first_fit::solve(instance),
+        overload::solve(instance, false, clock),
+        overload::solve(instance, true, clock),
+    ]
+    .into_iter()
+    .min_by_key(Solution::len)
+    .unwrap_or_default();
     let mut random = Random::new(clock.effort.seed);
     while best.len() > lower_bound.max(1) && !clock.is_over() {
         match with_pages(instance, best.len() - 1, clock, &mut random) {

@@ -3,7 +3,7 @@
 use crate::pagination::{Clock, Instance, Random, Solution, Symbols, first_fit};
 
 const POPULATION: usize = 80;
-const GENERATIONS: usize = 200;
+const GENERATIONS: usize = 2000;
 /// One gene of this many changes.
 const MUTATION: usize = 50;
 
@@ -13,7 +13,7 @@ struct Chromosome {
     cost: u64,
 }
 
-/// The best of some hundred generations; First Fit's solution if they find none that is better.
+/// The best of two thousand generations; First Fit's solution if they find none that is better.
 pub(in crate::pagination) fn solve(instance: &Instance, lower_bound: usize, clock: &Clock) -> Solution {
     let fallback = first_fit::solve(instance);
     let pages = fallback.len();

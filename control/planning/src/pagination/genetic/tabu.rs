@@ -69,7 +69,7 @@ impl<'a> Search<'a> {
         let mut last_gain = 0;
         while !now.homeless.is_empty() && self.step - last_gain < patience {
             self.step += 1;
-            if self.step % 64 == 0 && self.clock.is_over() {
+            if self.step.is_multiple_of(64) && self.clock.is_over() {
                 break;
             }
             self.move_one(&mut now, best.homeless.len(), random);
