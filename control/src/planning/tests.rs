@@ -37,7 +37,8 @@ fn each_row_of_the_rules_orders_what_breaks_it_and_says_why() {
     let growing = Effects { changes_length: true, ..Effects::NONE };
     let holding = Effects { holds: true, ..Effects::NONE };
     let state = |state| Effects { state, ..Effects::NONE };
-    let rows: [(Effects, Effects, &[(Rule, &str)]); 19] = [
+    type Row<'a> = (Effects, Effects, &'a [(Rule, &'a str)]);
+    let rows: [Row; 19] = [
         (reading(&[IpSrc]), reading(&[IpSrc]), &[]),
         (writing(&[IpSrc]), writing(&[IpDst]), &[]),
         (writing(&[IpSrc]), reading(&[IpDst]), &[]),
