@@ -7,11 +7,17 @@ mod rig;
 mod network;
 
 use network::Network;
+use rig::spaces::{self, Spaces};
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// How long a page may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Ends with the test.
 struct Server(Child);
@@ -176,4 +182,86 @@ fn real_http_goes_through_in_every_mode() {
     let account = ended.account();
     assert_balanced(&account);
     assert!(account.packets.dropped.is_empty(), "{:?}", account.packets.dropped);
+}
+
+/// A router, at whose other side is a client, and a server with the balancer between them.
+const NARROW: &str = r#"
+[engine]
+idle = "adaptive"
+socket = "braid.sock"
+[ports.router]
+device = "net_af_packet0,iface=to-router"
+[ports.server]
+device = "net_af_packet1,iface=to-server"
+[nf.front]
+kind = "lb"
+table_size = 251
+clients_mac = "02:00:00:00:00:0a"
+[[nf.front.services]]
+address = "10.9.0.100"
+port = 80
+mode = "nat"
+backends = [{ name = "one", address = "10.9.0.2", port = 8001, mac = "02:00:00:00:00:0b" }]
+[[chain]]
+name = "there"
+from = "router"
+path = ["front"]
+to = "server"
+[[chain]]
+name = "back"
+from = "server"
+path = ["front"]
+to = "router"
+"#;
+
+#[test]
+fn a_server_behind_nat_hears_of_a_narrow_path_to_its_client() {
+    let Some(spaces) = Spaces::new("lbmtu", &["client", "router", "server"]) else { return };
+    let (router, client) = (spaces.of("router"), spaces.of("client"));
+    let between = ["link", "add", "narrow", "netns", &router, "type", "veth"];
+    spaces::run("ip", &[&between[..], &["peer", "name", "eth0", "netns", &client]].concat());
+    for (host, mac, addresses) in [
+        ("router", MACS[0].1, ["10.9.0.1/24", "fd00:9::1/64"]),
+        ("server", MACS[1].1, ["10.9.0.2/24", "fd00:9::2/64"]),
+    ] {
+        spaces.join(host);
+        spaces.tell(host, "ip", &["link", "set", "eth0", "address", mac]);
+        spaces.address(host, "eth0", addresses);
+    }
+    spaces.address("router", "narrow", ["10.8.0.1/24", "fd00:8::1/64"]);
+    spaces.address("client", "eth0", ["10.8.0.2/24", "fd00:8::2/64"]);
+    // The client says that it takes 1 460 bytes, and the way to it does not.
+    spaces.tell("router", "ip", &["link", "set", "narrow", "mtu", "1300"]);
+    spaces.tell("router", "sysctl", &["-qw", "net.ipv4.ip_forward=1"]);
+    spaces.tell("client", "ip", &["route", "add", "default", "via", "10.8.0.1"]);
+    spaces.tell("server", "ip", &["route", "add", "10.8.0.0/24", "via", "10.9.0.1"]);
+    for (host, address, mac) in [("router", "10.9.0.100", BALANCER), ("server", "10.9.0.1", MACS[0].1)] {
+        let entry = ["neigh", "add", address, "lladdr", mac, "dev", "eth0", "nud", "permanent"];
+        spaces.tell(host, "ip", &entry);
+    }
+    let folder = Folder::new("lbmtu");
+    let page: Vec<u8> = (0..300_000u32).map(|i| (i >> 3) as u8).collect();
+    let listener = spaces.on("server", || TcpListener::bind("10.9.0.2:8001").expect("a listener"));
+    let braid = Run::start(&folder, NARROW);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+            stream.write_all(&page).expect("to send");
+        });
+        let arrived = spaces.on("client", || {
+            let front = "10.9.0.100:80".parse().expect("an address");
+            let mut stream = TcpStream::connect_timeout(&front, PATIENCE).expect("a connection");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).expect("all bytes");
+            bytes
+        });
+        assert!(arrived == page, "the page has changed on its way");
+    });
+    let known = spaces.tell("server", "ip", &["route", "get", "10.8.0.2"]);
+    assert!(known.contains("mtu 1300"), "{known}");
+    let ended = braid.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.account().packets.dropped.is_empty(), "{:?}", ended.account().packets.dropped);
 }

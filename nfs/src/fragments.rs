@@ -1,7 +1,9 @@
 //! Fragments after the first have no ports: whose are they?
 
 use crate::roster::Roster;
-use engine::Time;
+use engine::{Selector, Time};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tables::flow_table::{Displaced, Eviction, FlowTable};
 use wire::FragmentKey;
@@ -10,6 +12,58 @@ use wire::FragmentKey;
 pub(crate) const CAPACITY: usize = 1024;
 /// RFC 1122 section 3.3.2: reassembly is given up after 60 to 120 seconds.
 const LIFETIME: Duration = Duration::from_secs(60);
+
+/// Key of a datagram in exported records; `proto` only of IPv4, which has an identification for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Datagram {
+    src: IpAddr,
+    dst: IpAddr,
+    id: u32,
+    proto: Option<u8>,
+}
+
+impl Datagram {
+    /// Whether an export wants it; `seen`: when its first fragment was.
+    pub(crate) fn is_wanted(&self, selector: &Selector, seen: Time) -> bool {
+        selector.port.is_none()
+            && selector.address.is_none_or(|prefix| prefix.contains(self.src) || prefix.contains(self.dst))
+            && selector.protocol.is_none_or(|protocol| self.proto == Some(protocol))
+            && selector.wants_time(seen)
+    }
+}
+
+impl From<FragmentKey> for Datagram {
+    fn from(key: FragmentKey) -> Datagram {
+        match key {
+            FragmentKey::V4 { src, dst, id, proto } => Datagram {
+                src: Ipv4Addr::from(src).into(),
+                dst: Ipv4Addr::from(dst).into(),
+                id: id.into(),
+                proto: Some(proto),
+            },
+            FragmentKey::V6 { src, dst, id } => {
+                Datagram { src: Ipv6Addr::from(src).into(), dst: Ipv6Addr::from(dst).into(), id, proto: None }
+            }
+        }
+    }
+}
+
+impl TryFrom<Datagram> for FragmentKey {
+    type Error = &'static str;
+
+    fn try_from(key: Datagram) -> Result<FragmentKey, &'static str> {
+        match (key.src, key.dst, u16::try_from(key.id), key.proto) {
+            (IpAddr::V4(src), IpAddr::V4(dst), Ok(id), Some(proto)) => {
+                Ok(FragmentKey::V4 { src: src.into(), dst: dst.into(), id, proto })
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst), _, None) => {
+                Ok(FragmentKey::V6 { src: src.into(), dst: dst.into(), id: key.id })
+            }
+            _ => Err("addresses, identification and protocol do not fit"),
+        }
+    }
+}
 
 /// What is known, by their first fragment, of the datagrams of which that was seen lately: a `T` each. Bounded: the
 /// oldest gives way.

@@ -5,6 +5,8 @@ pub mod conntrack;
 pub mod firewall;
 mod flow_key;
 mod fragments;
+#[cfg(feature = "ids")]
+pub mod ids;
 pub mod ipip;
 pub mod l2fwd;
 pub mod lb;
@@ -19,14 +21,22 @@ mod outlet;
 mod rate;
 mod roster;
 pub mod router;
+#[cfg(feature = "vpn")]
+mod secret;
 pub mod shaper;
 mod span;
 mod teller;
 mod tunnel;
 pub mod vlan;
+#[cfg(feature = "vpn")]
+pub mod vpn;
 pub mod vxlan;
+#[cfg(feature = "vpn")]
+pub mod wireguard;
 
 pub use rate::Rate;
+#[cfg(feature = "vpn")]
+pub use secret::Secret;
 pub use span::Span;
 
 use engine::{CommandError, Registry};
@@ -35,7 +45,7 @@ use serde_json::Value;
 
 /// Every kind of NF that is here.
 pub fn registry() -> Registry {
-    Registry::new()
+    let registry = Registry::new()
         .with::<mac_swap::MacSwap>()
         .with::<l2fwd::L2Fwd>()
         .with::<firewall::Firewall>()
@@ -51,7 +61,12 @@ pub fn registry() -> Registry {
         .with::<router::Router>()
         .with::<nat::Nat>()
         .with::<nat64::Nat64>()
-        .with::<nptv6::Nptv6>()
+        .with::<nptv6::Nptv6>();
+    #[cfg(feature = "vpn")]
+    let registry = registry.with::<vpn::Vpn>().with::<wireguard::WireGuard>();
+    #[cfg(feature = "ids")]
+    let registry = registry.with::<ids::Ids>();
+    registry
 }
 
 /// The arguments of a command; none at all are as good as an empty object.

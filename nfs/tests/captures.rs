@@ -92,3 +92,20 @@ fn a_monitor_with_everything_on_goes_on_in_another_instance() {
     }
     let _ = std::fs::remove_file(file);
 }
+
+#[cfg(feature = "ids")]
+#[test]
+fn an_ids_finds_the_same_in_two_instances() {
+    let rules = "rules = ['alert tcp any any -> any any (flow:established; content:\"|16 03|\"; sid:1;)', \
+                 'alert http any any -> any any (http.method; content:\"GET\"; flowbits:set,got; sid:2;)', \
+                 'alert http any any -> any any (flowbits:isset,got; http.stat_code; content:\"200\"; sid:3;)', \
+                 'alert dns any any -> any any (dns.query; content:\".com\"; threshold:type limit, track by_src, count 2, seconds 60; sid:4;)', \
+                 'alert tls any any -> any any (tls.sni; content:\".\"; hostbits:set,tls; sid:5;)', \
+                 'drop ip any any -> any any (hostbits:isset,tls; content:\"|00 00|\"; detection_filter:track by_dst, count 20, seconds 60; sid:6;)']\n\
+                 checksums = \"ignore\"\nidle_timeout = \"10m\"";
+    for capture in CAPTURES.into_iter().chain(["ndpi_http_ipv6.pcap"]) {
+        for mode in ["alert", "drop"] {
+            goes_on("ids", &format!("{rules}\nmode = \"{mode}\""), capture);
+        }
+    }
+}

@@ -37,6 +37,8 @@ SUBJECTS = {
     "mpls": Subject("two labels on, and off", ["mpls_on", "mpls_off"]),
     "ipip": Subject("into IPv4, and out", ["ipip_on", "ipip_off"]),
     "vxlan": Subject("into IPv4, and out", ["vxlan_on", "vxlan_off"]),
+    "vpn": Subject("AES-128, one tunnel for everything", ["vpn_on", "vpn_off"]),
+    "wireguard": Subject("packets for no peer, which pass", ["wireguard"]),
     "lb": Subject("4 096 connections, 8 back-ends behind NAT", ["front"], "service"),
     "netem": Subject("1 ms of delay, 0.1 % of loss", ["far"], lossy=["far.lost"]),
     "shaper": Subject("three classes, one marked, none held up", ["uplink"]),
@@ -44,10 +46,13 @@ SUBJECTS = {
     "router": Subject("1 000 routes, 8 gateways", ["router_1000"], "routed"),
     "nat": Subject("4 096 sessions", ["nat"]),
     "nat64": Subject("4 096 sessions, from IPv6 to IPv4", ["translator"], "six"),
+    "ids": Subject("1 000 words, none of them there", ["inspect"], "words"),
     "nptv6": Subject("one pair of prefixes", ["prefixes"], "six"),
 }
 # What the NFs of a chain of two do.
 SIDES = {"on": "`encap`", "off": "`decap`"}
+# What is said in place of that of those that have no such modes.
+WAYS = {"vpn_on": "sealing:", "vpn_off": "opening:"}
 
 
 class Table:
@@ -62,6 +67,8 @@ def sized(kind, key, *more):
     return lambda count: [f'kind = "{kind}"', f"{key} = {count}", *more]
 
 
+# A rule for which flows have to be known.
+STREAMS = "alert tcp any any -> any any (content:\"word\"; sid:1;)"
 FEW, MANY = 1 << 16, 1 << 20
 BOTH = "for which there is room in IPv4 and in IPv6 at once"
 TABLES = {
@@ -77,6 +84,8 @@ TABLES = {
         lambda n: ['kind = "shaper"', f'class = [{{ name = "rest", match = "ip", ceil = "1gbit", queue = {n} }}]'],
     ),
     "conntrack": Table(f"connection of `tracking.capacity`, {BOTH}", FEW, MANY, sized("conntrack", "tracking.capacity")),
+    "vpn": Table("association", 1000, 10000, lambda n: works.vpn("it", works.BACK, "inbound", n), filled=True),
+    "ids": Table("flow of `capacity`", FEW, MANY, sized("ids", "capacity", f"rules = '{STREAMS}'")),
     "router": Table("route", 1000, 100000, works.router, filled=True),
     "nat64": Table("session of `capacity`", FEW, MANY, sized("nat64", "capacity", 'pool = ["203.0.113.1"]')),
     "nat": Table("session of `capacity`", FEW, MANY, lambda count: works.nat(f"capacity = {count}")),
@@ -184,7 +193,7 @@ def in_words(result):
     """The figures of an NF for its README."""
     parts = []
     for nf, cycles in result["cycles"].items():
-        side = SIDES[nf.rsplit("_", 1)[1]] + " " if len(result["cycles"]) > 1 else ""
+        side = WAYS.get(nf, SIDES.get(nf.rsplit("_", 1)[-1])) + " " if len(result["cycles"]) > 1 else ""
         short, mixed = (cycles[size] for size in SIZES)
         parts.append(f"{side}{short:.0f} cycles per packet at 64 B and {mixed:.0f} at IMIX")
     setting = f" ({result['setting']})" if result["setting"] else ""

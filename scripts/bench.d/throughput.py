@@ -88,6 +88,8 @@ def capture_of(work):
 # protocol. NFs that want certain destinations have a capture of their own, of as many flows.
 USUAL, MANY = "flows-64.pcap", "million-64.pcap"
 CAPTURE, ONE_MILLION = ([f"net_pcap0,rx_pcap={file},infinite_rx=1", "net_null1,no-rx=1"] for file in (USUAL, MANY))
+LONG_FRAME = 1400
+LONG = f"flows-{LONG_FRAME}.pcap"
 CAPTURE_TITLE = f"net_pcap, {traffic.FLOWS} UDP flows of {traffic.FRAME} B, to net_null; the chain matches ip"
 NULLS = ["net_null0", "net_null1"]
 SETTINGS = {
@@ -111,6 +113,13 @@ SETTINGS = {
     "null": Setting("net_null both ways, 64 B", NULLS, ["forward", "mac_swap"]),
     "copy": Setting("net_null both ways, 64 B, copied", [f"{null},copy=1" for null in NULLS], ["mac_swap"]),
     "large": Setting("net_null both ways, 1500 B", [f"{null},size=1500" for null in NULLS], ["mac_swap"]),
+    "long": Setting(
+        f"net_pcap, {traffic.FLOWS} UDP flows of {LONG_FRAME} B, to net_null; the chain matches ip",
+        [f"net_pcap0,rx_pcap={LONG},infinite_rx=1", "net_null1,no-rx=1"],
+        ["mac_swap", "vpn_seal", "vpn"],
+        both_ways=False,
+        match="ip",
+    ),
     "two": Setting("net_null both ways, 64 B, two workers", NULLS, ["mac_swap"], workers=2),
     **{
         f"pcap_{size}": Setting(CAPTURE_TITLE, CAPTURE, list(AIMS), both_ways=False, match="ip", memory=memory)
@@ -214,6 +223,8 @@ def main():
     works.write_files({nf for work in everything for nf in PATHS[work]})
     for name in sorted({"flows", *(CAPTURES.get(work, "flows") for work in everything)}):
         works.capture(name)
+    if "long" in chosen_works:
+        works.capture("flows", str(LONG_FRAME))
 
     about = machine() | {"runs": args.runs, "seconds": args.seconds, "load_before": os.getloadavg()}
     show(f"{about['cpu']}, {about['cores']} cores, DPDK {about['dpdk']}, Linux {about['kernel']}")

@@ -8,6 +8,7 @@ FLOWS = 4096
 FRAME = 64
 # The usual simple mix: 7 short frames, 4 of middle length, 1 long.
 IMIX = (64,) * 7 + (594,) * 4 + (1518,)
+LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 # Ports of the traffic are above, those that rules deny below.
 FIRST_PORT = 1024
 # Destination and source.
@@ -99,9 +100,9 @@ def flows(count, destination):
             yield flow
 
 
-def write_capture(path, sizes=(FRAME,), destination=anywhere, count=FLOWS, stations=False, six=False):
+def write_capture(path, sizes=(FRAME,), destination=anywhere, count=FLOWS, stations=False, six=False, words=False):
     """One frame of each flow; sizes shuffled, each as often as it is in `sizes`. With `stations` between many stations,
-    else between two; with `six` over IPv6."""
+    else between two; with `six` over IPv6; with `words` full of letters and digits, else of zeros."""
     chance = random.Random(3)
 
     def frames():
@@ -115,9 +116,20 @@ def write_capture(path, sizes=(FRAME,), destination=anywhere, count=FLOWS, stati
                 yield udp6_frame(source, to, sport, dport, bytes(size - 62))
                 continue
             macs = tuple(station(side, chance.randrange(STATIONS)) for side in (2, 1)) if stations else MACS
-            yield udp_frame(source, to, sport, dport, bytes(size - 42), macs)
+            payload = bytes(chance.choices(LETTERS, k=size - 42)) if words else bytes(size - 42)
+            yield udp_frame(source, to, sport, dport, payload, macs)
 
     write_frames(path, frames())
+
+
+def write_literals(path, count):
+    """Rules that each look for a word of 8 to 16 letters and digits, anywhere in UDP. Words so long do not come about by
+    chance, so none is in the capture."""
+    chance = random.Random(5)
+    with open(path, "w") as file:
+        for number in range(count):
+            word = bytes(chance.choices(LETTERS, k=chance.randrange(8, 17))).decode()
+            file.write(f'alert udp any any -> any any (msg:"word {number}"; content:"{word}"; sid:{number + 1};)\n')
 
 
 def station(side, number):

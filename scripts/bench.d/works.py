@@ -57,6 +57,24 @@ def watch_full():
 MACS = 'macs = { source = "02:00:00:00:00:03", destination = "02:00:00:00:00:04" }'
 ENDS = 'local = "192.0.2.1", remote = "192.0.2.2"'
 BACK = 'local = "192.0.2.2", remote = "192.0.2.1"'
+# A tunnel for everything, under a key that everybody knows.
+KEYMAT = "000102030405060708090a0b0c0d0e0f10111213"
+
+
+def vpn(name, ends, direction, count=1):
+    associations = ", ".join(f'{{ spi = {4097 + n}, keymat = "{KEYMAT}" }}' for n in range(count))
+    return [
+        'kind = "vpn"',
+        f"capacity = {max(4096, count)}",
+        f"[[nf.{name}.tunnels]]",
+        'name = "t"',
+        *ends.split(", "),
+        "mtu = 1600",
+        'selectors = [{ local = "0.0.0.0/0", remote = "0.0.0.0/0" }]',
+        f"{direction} = [{associations}]",
+    ]
+
+
 # Lines of each NF by its name in chains. Tables of a million have room to spare.
 NFS = {
     "swap": ['kind = "mac_swap"'],
@@ -82,6 +100,16 @@ NFS = {
     "ipip_off": ['kind = "ipip"', f"decap = {{ {BACK} }}"],
     "vxlan_on": ['kind = "vxlan"', f"encap = {{ vni = 42, {ENDS}, {MACS}, mtu = 1600 }}"],
     "vxlan_off": ['kind = "vxlan"', f"decap = {{ vni = 42, {BACK} }}"],
+    "vpn_on": vpn("vpn_on", ENDS, "outbound"),
+    "vpn_off": vpn("vpn_off", BACK, "inbound"),
+    "wireguard": [
+        'kind = "wireguard"',
+        'private_key = "AKeZaHwBxjiKLFnkY2unvEdOTtg4AL+M9dQXfopFVFk="',
+        'local = "192.0.2.1"',
+        MACS,
+        'other = "pass"',
+        'peers = [{ public_key = "YDCttCs9e1J52/g9vEnwJJa+2x6RqaayAYMpSVQfGEY=", allowed = ["203.0.113.0/24"] }]',
+    ],
     "uplink": [
         'kind = "shaper"',
         'rate = "200gbit"',
@@ -92,6 +120,7 @@ NFS = {
         '  { name = "rest", ceil = "200gbit", priority = 2 },',
         "]",
     ],
+    "inspect": ['kind = "ids"', 'rules = "literals-1000"'],
     "far": ['kind = "netem"', 'delay = "1ms"', "loss = 0.1", "limit = 65536"],
 }
 
@@ -106,6 +135,8 @@ PATHS = {
     "monitor_full": ["watch_full"],
     "nat": ["nat"],
     "lb_nat": ["front"],
+    "vpn_seal": ["vpn_on"],
+    "vpn": ["vpn_on", "vpn_off"],
     "router_1000": ["router_1000"],
     "firewall_10+monitor+mac_swap": ["edge_10", "watch", "swap"],
     "firewall_10+nat+monitor": ["edge_10", "nat", "watch"],
@@ -131,9 +162,10 @@ def capture(name, sizes="64"):
         "service": {"destination": traffic.to_service},
         "stations": {"stations": True},
         "six": {"six": True},
+        "words": {"words": True},
         "routed": {"destination": traffic.over(traffic.routes(1000))},
     }
-    lengths = {"64": (traffic.FRAME,), "imix": traffic.IMIX}[sizes]
+    lengths = traffic.IMIX if sizes == "imix" else (int(sizes),)
     if name == "million":
         write = lambda path: traffic.write_capture(
             path, lengths, traffic.over(traffic.routes(MILLION)), count=MILLION
@@ -150,6 +182,7 @@ def write_files(nfs):
     for count in (10, 1000, 10000):
         traffic.write_rules(f"{FOLDER}/rules-{count}", count)
     traffic.write_rules(f"{FOLDER}/{ANY}", 10, last="")
+    traffic.write_literals(f"{FOLDER}/literals-1000", 1000)
     for count in (1000, MILLION):
         if f'routes-{count}\\"' in text:
             traffic.once(f"{FOLDER}/routes-{count}", lambda path: traffic.write_routes(path, traffic.routes(count)))

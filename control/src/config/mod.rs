@@ -29,6 +29,7 @@ mod nf;
 mod plan;
 mod port;
 mod references;
+mod secrets;
 mod section;
 mod settings;
 #[cfg(test)]
@@ -54,7 +55,7 @@ use toml::de::{DeTable, DeValue};
 /// Longest configuration that is read, in bytes.
 pub const MAX_TEXT: usize = 16 << 20;
 
-/// A configuration that was read and whose names all lead somewhere. It remembers its text.
+/// A configuration that was read and whose names all lead somewhere. It remembers its text, without secrets.
 #[derive(Clone)]
 pub struct Config {
     text: String,
@@ -134,7 +135,7 @@ impl Config {
             })
             .collect();
         let mut config = Config {
-            text: text.to_owned(),
+            text: secrets::masked(text, registry),
             file: file.to_owned(),
             folder: folder.to_owned(),
             engine: EngineSettings::default(),
@@ -176,7 +177,7 @@ impl Config {
         ConfigErrors { file: self.file.clone(), text: self.text.clone(), diagnostics }
     }
 
-    /// The text that it was read from.
+    /// The text that it was read from, with asterisks in place of the values of secrets.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -291,6 +291,13 @@ impl Burst {
         self.mbufs.get_mut(i).is_some_and(|mbuf| mbuf.truncate(len))
     }
 
+    /// Replaces the packet's contents; `false` when there was no buffer for them, and the packet is as it was.
+    #[must_use]
+    pub fn fill(&mut self, i: usize, bytes: &[u8]) -> bool {
+        self.resize(i);
+        self.mbufs.get_mut(i).is_some_and(|mbuf| mbuf.fill(bytes))
+    }
+
     /// Bytes of all packets together.
     #[inline]
     pub(crate) fn total_bytes(&self) -> u64 {

@@ -87,6 +87,9 @@ pub trait Kind: Nf + Sized {
     const COMMANDS: &'static [Command] = &[];
     /// How many gates it has.
     const GATES: Gates = Gates::One;
+    /// Names of the keys of its configuration whose values are secrets, at any depth. No text that is shown has those
+    /// values; the configuration's own `Serialize` is to leave them out too.
+    const SECRETS: &'static [&'static str] = &[];
     /// A configuration that works as it stands, in TOML, without `kind`: for the docs and the harness.
     const EXAMPLE: &'static str = "";
 

@@ -56,6 +56,8 @@ pub struct Entry {
     pub commands: &'static [Command],
     /// Its gates.
     pub gates: Gates,
+    /// Names of the keys whose values are secrets.
+    pub secrets: &'static [&'static str],
     /// A configuration that works, in TOML, without `kind`.
     pub example: &'static str,
     /// JSON schema of its configuration.
@@ -72,6 +74,7 @@ impl Entry {
             counters: K::COUNTERS,
             commands: K::COMMANDS,
             gates: K::GATES,
+            secrets: K::SECRETS,
             example: K::EXAMPLE,
             schema: || schemars::schema_for!(K::Config),
             configure: |de| Ok(Box::new(Typed::<K> { config: K::Config::deserialize(de)? })),

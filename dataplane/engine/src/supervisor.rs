@@ -69,6 +69,7 @@ pub(crate) fn start(
         events,
         ending: ending.clone(),
         restarts: Vec::new(),
+        restarted: 0,
         panics: BTreeMap::new(),
         beats: Vec::new(),
         links: BTreeMap::new(),
@@ -89,6 +90,8 @@ struct Watch {
     events: Sender<EngineEvent>,
     ending: Arc<AtomicBool>,
     restarts: Vec<Restart>,
+    /// How many instances were started again.
+    restarted: u64,
     /// By worker and NF name: the wait before the next restart, and when the last panic was.
     panics: BTreeMap<(usize, String), (Duration, Instant)>,
     /// By worker: its rounds when they last moved, and when that was.
@@ -165,7 +168,10 @@ impl Watch {
             }
             // What commands have set since it started, its peers know.
             let replicas = inner.replicas(restart.nf, Some(restart.worker));
-            let site = crate::rewire::worker_site(&inner.plan, restart.worker);
+            // What the fallen instance has drawn from its seed, this one must not draw again.
+            self.restarted += 1;
+            let mut site = crate::rewire::worker_site(&inner.plan, restart.worker);
+            site.seed = wire::flow::mix(site.seed, self.restarted, wire::flow::DEFAULT_SEED);
             let prepared = inner.plan.nfs[restart.nf].prepared.clone();
             let saved = self
                 .snapshots

@@ -34,7 +34,7 @@ pub mod vlan;
 pub mod vxlan;
 
 pub use fields::{Field, Fields};
-pub use flow::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, FragmentKey};
+pub use flow::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, FragmentKey, Words4};
 pub use headers::{Headers, IpVersion, Malformed, UsualIpv4, parse, parse_ip, parse_with_len};
 pub use mac::{Mac, ParseMacError};
 pub use prefix::{ParsePrefixError, Prefix, Prefix4, Prefix6};

@@ -6,7 +6,7 @@ use super::phase::Phase;
 use super::tcp::Tcp;
 use super::tracker::Tracker;
 use crate::flow_key::Ports;
-use crate::fragments;
+use crate::fragments::{self, Datagram};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,16 +42,6 @@ struct ConnectionValue {
     assured: bool,
     last: u64,
     tcp: Option<Tcp>,
-}
-
-/// Key of a datagram; `proto` only of IPv4, which has an identification for each.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DatagramKey {
-    src: IpAddr,
-    dst: IpAddr,
-    id: u32,
-    proto: Option<u8>,
 }
 
 /// Value of a datagram: what its first fragment said.
@@ -111,21 +101,10 @@ fn connection_record(key: FlowKey, connection: &Connection) -> Record {
 }
 
 fn datagram_record(datagram: FragmentKey, first: &First, seen: Time) -> Record {
-    let key = match datagram {
-        FragmentKey::V4 { src, dst, id, proto } => DatagramKey {
-            src: IpAddr::V4(src.into()),
-            dst: IpAddr::V4(dst.into()),
-            id: id.into(),
-            proto: Some(proto),
-        },
-        FragmentKey::V6 { src, dst, id } => {
-            DatagramKey { src: IpAddr::V6(src.into()), dst: IpAddr::V6(dst.into()), id, proto: None }
-        }
-    };
     let First { ports: Ports { sport, dport, proto }, base, header, kind } = *first;
     record(
         DATAGRAM,
-        json!(key),
+        json!(Datagram::from(datagram)),
         json!(DatagramValue { sport, dport, proto, base, header, kind, seen: seen.as_nanos() }),
     )
 }
@@ -169,17 +148,9 @@ fn parse_connection(record: &Record) -> Result<Parsed, StateError> {
 }
 
 fn parse_datagram(record: &Record) -> Result<Parsed, StateError> {
-    let DatagramKey { src, dst, id, proto } = read(record, &record.key)?;
+    let datagram: Datagram = read(record, &record.key)?;
+    let datagram = datagram.try_into().map_err(|why: &str| malformed(record, why))?;
     let value: DatagramValue = read(record, &record.value)?;
-    let datagram = match (src, dst, proto, u16::try_from(id)) {
-        (IpAddr::V4(src), IpAddr::V4(dst), Some(proto), Ok(id)) => {
-            FragmentKey::V4 { src: src.into(), dst: dst.into(), id, proto }
-        }
-        (IpAddr::V6(src), IpAddr::V6(dst), None, _) => {
-            FragmentKey::V6 { src: src.into(), dst: dst.into(), id }
-        }
-        _ => return Err(malformed(record, "addresses, identification and protocol do not fit")),
-    };
     let DatagramValue { sport, dport, proto, base, header, kind, seen } = value;
     let first = First { ports: Ports { sport, dport, proto }, base, header, kind };
     Ok(Parsed::Datagram(datagram, first, Time::from_nanos(seen)))

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use wire::Direction;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -48,9 +47,7 @@ impl Lb {
             "connections" => {
                 let Page { cursor } = crate::arguments(arguments)?;
                 let mut connections = Vec::new();
-                let next = self.page(cursor, PAGE, |canonical, connection| {
-                    let reverse = connection.direction == Direction::Reverse;
-                    let key = if reverse { canonical.reversed() } else { canonical };
+                let next = self.page(cursor, PAGE, |key, connection| {
                     let backend = self.plan.backends.get(usize::from(connection.backend));
                     connections.push(json!({
                         "client": SocketAddr::new(key.source(), key.source_port()).to_string(),

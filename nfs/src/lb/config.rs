@@ -299,6 +299,8 @@ impl Plan {
             Field::Sport,
             Field::Dport,
             Field::L4Checksum,
+            // The packet in an ICMP error.
+            Field::Payload,
         ]);
         let macs = self.clients_mac.is_some() || self.backends.iter().any(|backend| backend.mac.is_some());
         let mut writes = Fields::EMPTY;

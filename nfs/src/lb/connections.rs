@@ -3,7 +3,6 @@
 use crate::roster::Roster;
 use engine::Time;
 use tables::flow_table::{Displaced, EntryId, Eviction, FlowTable, Hint};
-use wire::Direction;
 
 /// Timers are this coarse.
 const TICK_NANOS: u64 = 100_000_000;
@@ -15,8 +14,6 @@ pub(super) struct Connection {
     pub last: Time,
     /// Number of the back-end.
     pub backend: u16,
-    /// In which direction of the key packets go to the service.
-    pub direction: Direction,
 }
 
 /// What became of an insertion.
@@ -28,7 +25,7 @@ pub(super) enum Inserted {
     Evicted,
 }
 
-/// Connections with keys `K`, of both directions; a key and its hash go together.
+/// Connections with keys `K`, those of packets to the service; a key and its hash go together.
 pub(super) struct Connections<K> {
     table: FlowTable<K, Connection>,
     roster: Roster,

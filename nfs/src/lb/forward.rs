@@ -1,10 +1,11 @@
 //! How a packet gets to a back-end, and back.
 
 use super::config::{Backend, Mode, Plan};
+use super::errors;
 use crate::tunnel::{Header, MALFORMED, Refused, Size, after_tags, fits, insert, set_ether_type};
 use engine::{Burst, Cx};
 use std::net::IpAddr;
-use wire::checksum::{update_u16, update_u32, update_u128, update_udp_u16, update_udp_u32, update_udp_u128};
+use wire::checksum::Delta;
 use wire::flow::DEFAULT_SEED;
 use wire::protocol::ip;
 use wire::{FlowKey, Headers, Mac};
@@ -21,6 +22,7 @@ pub(super) enum End {
 pub(super) fn to_backend(
     plan: &Plan,
     backend: &Backend,
+    is_error: bool,
     size: &mut Size,
     burst: &mut Burst,
     i: usize,
@@ -32,7 +34,11 @@ pub(super) fn to_backend(
         Mode::Mac => link(backend.mac, burst, i),
         Mode::Nat => {
             let bytes = burst.bytes_mut(i).ok_or(Refused::Judged)?;
-            rewrite(bytes, &headers, End::Destination, backend.address, backend.port);
+            if is_error {
+                errors::to_backend(bytes, &headers, (backend.address, backend.port));
+            } else {
+                rewrite(bytes, &headers, End::Destination, backend.address, backend.port);
+            }
             set_destination(bytes, backend.mac);
             Ok(())
         }
@@ -58,11 +64,21 @@ fn link(mac: Option<Mac>, burst: &mut Burst, i: usize) -> Result<(), Refused> {
 }
 
 /// On the way back, the source is the service again.
-pub(super) fn to_client(plan: &Plan, backend: &Backend, burst: &mut Burst, i: usize) -> Result<(), Refused> {
+pub(super) fn to_client(
+    plan: &Plan,
+    backend: &Backend,
+    is_error: bool,
+    burst: &mut Burst,
+    i: usize,
+) -> Result<(), Refused> {
     let headers = burst.headers(i);
     let (address, port, _) = plan.services[backend.service].endpoint;
     let bytes = burst.bytes_mut(i).ok_or(Refused::Judged)?;
-    rewrite(bytes, &headers, End::Source, address, port);
+    if is_error {
+        errors::to_client(bytes, &headers, backend.address, (address, port));
+    } else {
+        rewrite(bytes, &headers, End::Source, address, port);
+    }
     set_destination(bytes, plan.clients_mac);
     Ok(())
 }
@@ -100,49 +116,47 @@ fn encapsulate(
     Ok(())
 }
 
-/// Gives one end of a packet with ports another address and port, and brings the checksums up to date (RFC 1624).
+/// Gives one end of a packet another address and port, and brings the checksums up to date (RFC 1624). A later fragment
+/// has neither ports nor a transport checksum; a packet inside an ICMP error may be cut off before its checksum.
 #[inline]
 pub(super) fn rewrite(bytes: &mut [u8], headers: &Headers, end: End, address: IpAddr, port: u16) {
+    let Some(delta) = readdress(bytes, headers.l3_offset(), end, address) else { return };
     let Some(l4) = headers.l4_offset() else { return };
-    let l3 = headers.l3_offset();
-    let is_udp = headers.protocol() == Some(ip::UDP);
-    let (sum_at, port_at) = (l4 + if is_udp { 6 } else { 16 }, l4 + if end == End::Source { 0 } else { 2 });
-    let (Some(old_sum), Some(old_port)) = (get(bytes, sum_at), get(bytes, port_at)) else { return };
-    let mut sum = u16::from_be_bytes(old_sum);
-    let address_sum = |sum: u16, old: Old| match (old, address, is_udp) {
-        (Old::V4(old), IpAddr::V4(new), true) => update_udp_u32(sum, old, new.into()),
-        (Old::V4(old), IpAddr::V4(new), false) => update_u32(sum, old, new.into()),
-        (Old::V6(old), IpAddr::V6(new), true) => update_udp_u128(sum, old, new.into()),
-        (Old::V6(old), IpAddr::V6(new), false) => update_u128(sum, old, new.into()),
-        _ => sum,
-    };
-    match address {
-        IpAddr::V4(new) => {
-            let at = l3 + if end == End::Source { 12 } else { 16 };
-            let (Some(old), Some(header_sum)) = (get(bytes, at), get(bytes, l3 + 10)) else { return };
-            let old = u32::from_be_bytes(old);
-            let header_sum = update_u32(u16::from_be_bytes(header_sum), old, new.into());
-            put(bytes, l3 + 10, header_sum.to_be_bytes());
-            put(bytes, at, new.octets());
-            sum = address_sum(sum, Old::V4(old));
-        }
-        IpAddr::V6(new) => {
-            let at = l3 + if end == End::Source { 8 } else { 24 };
-            let Some(old) = get(bytes, at) else { return };
-            put(bytes, at, new.octets());
-            sum = address_sum(sum, Old::V6(u128::from_be_bytes(old)));
-        }
-    }
-    let old_port = u16::from_be_bytes(old_port);
-    sum = if is_udp { update_udp_u16(sum, old_port, port) } else { update_u16(sum, old_port, port) };
+    let port_at = l4 + if end == End::Source { 0 } else { 2 };
+    let Some(old) = get(bytes, port_at) else { return };
+    let delta = delta.u16(u16::from_be_bytes(old), port);
     put(bytes, port_at, port.to_be_bytes());
-    put(bytes, sum_at, sum.to_be_bytes());
+    let is_udp = headers.protocol() == Some(ip::UDP);
+    let sum_at = l4 + if is_udp { 6 } else { 16 };
+    let Some(sum) = get(bytes, sum_at) else { return };
+    put(bytes, sum_at, if is_udp { delta.update_udp(sum) } else { delta.update(sum) });
 }
 
-/// An address before it is rewritten.
-enum Old {
-    V4(u32),
-    V6(u128),
+/// Gives one end of the packet whose IP header is at `l3` another address; returns what that does to checksums which
+/// cover addresses. `None`: the header is cut off.
+#[inline]
+pub(super) fn readdress(bytes: &mut [u8], l3: usize, end: End, address: IpAddr) -> Option<Delta> {
+    let is_source = end == End::Source;
+    match address {
+        IpAddr::V4(new) => {
+            let at = l3 + if is_source { 12 } else { 16 };
+            let delta = Delta::NONE.u32(u32::from_be_bytes(get(bytes, at)?), new.into());
+            let sum = get(bytes, l3 + 10)?;
+            put(bytes, l3 + 10, delta.update(sum));
+            put(bytes, at, new.octets());
+            Some(delta)
+        }
+        IpAddr::V6(new) => {
+            let at = l3 + if is_source { 8 } else { 24 };
+            let old: [u8; 16] = get(bytes, at)?;
+            let new = new.octets();
+            put(bytes, at, new);
+            let words = old.as_chunks::<4>().0.iter().zip(new.as_chunks::<4>().0);
+            Some(words.fold(Delta::NONE, |delta, (old, new)| {
+                delta.u32(u32::from_be_bytes(*old), u32::from_be_bytes(*new))
+            }))
+        }
+    }
 }
 
 #[inline(always)]

@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod connections;
+mod errors;
 mod forward;
 mod maglev;
 mod moving;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use config::{BackendConfig, Config, Mode, Plan, Protocol, ServiceConfig};
 
+use crate::fragments::Fragments;
 use crate::tunnel::{MALFORMED, Other, Refused, Size};
 use connections::{Connection, Connections, Inserted};
 use engine::{
@@ -28,12 +30,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tables::flow_table::Hint;
 use wire::flow::DEFAULT_SEED;
-use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6, Headers, UsualIpv4};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, UsualIpv4, Words4};
 
 const NO_SERVICE: Reason = Reason::new(3);
-const FRAGMENT: Reason = Reason::new(4);
-const NO_BACKEND: Reason = Reason::new(5);
-const ICMP_ERROR: Reason = Reason::new(6);
+const NO_BACKEND: Reason = Reason::new(4);
 
 const PASSED: usize = 0;
 const OPENED: usize = 1;
@@ -69,8 +69,10 @@ struct Standing {
 pub struct Lb {
     plan: Arc<Plan>,
     worker: WorkerSite,
-    v4: Connections<Ends4>,
+    v4: Connections<Words4>,
     v6: Connections<FlowKey6>,
+    /// Datagrams in fragments, whose later ones go where the first went.
+    fragments: Fragments<Course>,
     /// By number of the back-end.
     standings: Vec<Standing>,
     /// By number of the service: Maglev's table, whose entries are numbers of back-ends.
@@ -82,12 +84,20 @@ pub struct Lb {
     back: Vec<Option<Quick>>,
 }
 
+/// Where a packet goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Course {
+    /// To that back-end.
+    Forth(u16),
+    /// From that back-end behind NAT to its client.
+    Back(u16),
+}
+
 /// What a packet of the burst is, before its connection is looked up.
 #[derive(Clone, Copy, Default)]
 struct Staged {
-    key: Ends4,
+    key: Words4,
     hash: u32,
-    reverse: bool,
     is_syn: bool,
     usual: bool,
 }
@@ -95,14 +105,8 @@ struct Staged {
 impl Staged {
     #[inline(always)]
     fn of(packet: UsualIpv4<'_>, seed: u64) -> Staged {
-        let (key, direction) = Ends4::of_usual(packet);
-        Staged {
-            key,
-            hash: key.hash_with(seed),
-            reverse: direction == Direction::Reverse,
-            is_syn: packet.tcp_flags() & 0x12 == 0x02,
-            usual: true,
-        }
+        let key = Words4::of_usual(packet);
+        Staged { key, hash: key.hash_with(seed), is_syn: packet.tcp_flags() & 0x12 == 0x02, usual: true }
     }
 }
 
@@ -140,30 +144,61 @@ impl Lb {
         }
     }
 
-    /// A packet of which no connection is known, or one that has to move.
+    /// A packet of which no connection is known, or one that has to move, or is no usual one.
     #[cold]
     fn unusual(&mut self, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) -> Result<(), Refused> {
         let headers = burst.headers(i);
         let frame = burst.bytes(i);
         let Some(own) = FlowKey::from_packet(&headers, frame) else { return Err(Refused::Other(NO_SERVICE)) };
+        let datagram = FragmentKey::from_packet(&headers, frame);
+        if headers.is_later_fragment() {
+            let course = datagram.and_then(|datagram| self.fragments.later(datagram, cx.now()));
+            return self.follow(course.ok_or(Refused::Other(NO_SERVICE))?, false, burst, i, cx);
+        }
         let about = FlowKey::of_icmp_error(&headers, frame);
         let key = about.unwrap_or(own);
-        let endpoint = (key.destination(), key.destination_port(), key.protocol());
-        let Some(&service) = self.plan.by_endpoint.get(&endpoint) else {
-            return self.way_back(&headers, &own, about.is_some(), burst, i, cx);
-        };
-        if headers.is_fragment() {
-            return Err(Refused::Drop(FRAGMENT));
+        let forth = (key.destination(), key.destination_port(), key.protocol());
+        let back = (key.source(), key.source_port(), key.protocol());
+        let service = self.plan.by_endpoint.get(&forth).copied();
+        let backend = self.plan.by_source.get(&back).copied();
+        if service.or(backend).is_none() {
+            return Err(Refused::Other(NO_SERVICE));
         }
         if headers.malformed().is_some() || headers.l4_offset().is_none() {
             return Err(Refused::Drop(MALFORMED));
         }
-        if about.is_some() && self.plan.services[service].mode == Mode::Nat {
-            return Err(Refused::Drop(ICMP_ERROR));
+        let course = match (service, backend) {
+            (Some(service), _) => {
+                let is_syn = headers.tcp_flags(frame).is_some_and(|flags| flags & 0x12 == 0x02);
+                Course::Forth(self.of_connection(&key, service, is_syn, about.is_none(), cx)?)
+            }
+            (None, backend) => Course::Back(backend.unwrap_or_default() as u16),
+        };
+        if let Some(datagram) = datagram {
+            self.fragments.first(datagram, course, cx.now());
         }
-        let is_syn = headers.tcp_flags(frame).is_some_and(|flags| flags & 0x12 == 0x02);
-        let backend = self.of_connection(&key, service, is_syn, about.is_none(), cx)?;
-        self.send(backend, burst, i, cx)
+        self.follow(course, about.is_some(), burst, i, cx)
+    }
+
+    /// Sends a packet where it is to go. `is_error`: it is an ICMP error about a connection.
+    fn follow(
+        &mut self,
+        course: Course,
+        is_error: bool,
+        burst: &mut Burst,
+        i: usize,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Refused> {
+        match course {
+            Course::Forth(backend) => self.send(backend, is_error, burst, i, cx),
+            Course::Back(backend) => {
+                let Some(backend) = self.plan.backends.get(usize::from(backend)) else {
+                    return Err(Refused::Drop(NO_BACKEND));
+                };
+                cx.count(RETURNED, 1);
+                forward::to_client(&self.plan, backend, is_error, burst, i)
+            }
+        }
     }
 
     /// The back-end of a connection, which is opened or moved if need be (and wanted).
@@ -175,19 +210,17 @@ impl Lb {
         open: bool,
         cx: &mut Cx<'_>,
     ) -> Result<u16, Refused> {
-        let (canonical, direction) = key.canonical();
         let now = cx.now();
-        let known = match canonical {
+        let known = match key {
             FlowKey::V4(key) => {
-                let ends = Ends4::of(&key).0;
-                let hash = ends.hash_with(self.worker.seed);
-                self.v4.touch(Hint::default(), &ends, hash, now).copied()
+                let words = Words4::from(*key);
+                let hash = words.hash_with(self.worker.seed);
+                self.v4.touch(Hint::default(), &words, hash, now).copied()
             }
             FlowKey::V6(key) => {
-                self.v6.touch(Hint::default(), &key, key.hash_with(self.worker.seed), now).copied()
+                self.v6.touch(Hint::default(), key, key.hash_with(self.worker.seed), now).copied()
             }
         };
-        let known = known.filter(|known| known.direction == direction);
         if let Some(known) = known
             && self.stays(known.backend, is_syn)
         {
@@ -198,55 +231,38 @@ impl Lb {
         let backend = self.choose(service, hash).ok_or(Refused::Drop(NO_BACKEND))?;
         if open {
             cx.count(if known.is_some() { MOVED } else { OPENED }, 1);
-            if self.take_in(canonical, Connection { last: now, backend, direction }) == Inserted::Evicted {
+            if self.take_in(*key, Connection { last: now, backend }) == Inserted::Evicted {
                 cx.count(EVICTED, 1);
             }
         }
         Ok(backend)
     }
 
-    /// Notes a connection under its canonical key.
+    /// Notes a connection under the key of its packets to the service.
     fn take_in(&mut self, key: FlowKey, connection: Connection) -> Inserted {
         match key {
             FlowKey::V4(key) => {
-                let ends = Ends4::of(&key).0;
-                self.v4.insert(ends, ends.hash_with(self.worker.seed), connection)
+                let words = Words4::from(key);
+                self.v4.insert(words, words.hash_with(self.worker.seed), connection)
             }
             FlowKey::V6(key) => self.v6.insert(key, key.hash_with(self.worker.seed), connection),
         }
     }
 
-    /// A packet that is for no service: from a back-end behind NAT, perhaps.
-    fn way_back(
-        &self,
-        headers: &Headers,
-        key: &FlowKey,
+    #[inline]
+    fn send(
+        &mut self,
+        backend: u16,
         is_error: bool,
         burst: &mut Burst,
         i: usize,
         cx: &mut Cx<'_>,
     ) -> Result<(), Refused> {
-        let endpoint = (key.source(), key.source_port(), key.protocol());
-        let Some(&backend) = self.plan.by_source.get(&endpoint).filter(|_| !is_error) else {
-            return Err(Refused::Other(NO_SERVICE));
-        };
-        if headers.is_fragment() {
-            return Err(Refused::Drop(FRAGMENT));
-        }
-        if headers.malformed().is_some() || headers.l4_offset().is_none() {
-            return Err(Refused::Drop(MALFORMED));
-        }
-        cx.count(RETURNED, 1);
-        forward::to_client(&self.plan, &self.plan.backends[backend], burst, i)
-    }
-
-    #[inline]
-    fn send(&mut self, backend: u16, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) -> Result<(), Refused> {
         let Lb { plan, sizes, .. } = self;
         let Some(backend) = plan.backends.get(usize::from(backend)) else {
             return Err(Refused::Drop(NO_BACKEND));
         };
-        forward::to_backend(plan, backend, &mut sizes[backend.service], burst, i, cx)
+        forward::to_backend(plan, backend, is_error, &mut sizes[backend.service], burst, i, cx)
     }
 
     /// The back-end of the packet's connection, if it is a usual packet of one that stays where it is.
@@ -256,8 +272,8 @@ impl Lb {
             return None;
         }
         let connection = self.v4.touch(hint, &staged.key, staged.hash, now)?;
-        let (backend, reverse) = (connection.backend, connection.direction == Direction::Reverse);
-        (reverse == staged.reverse && self.stays(backend, staged.is_syn)).then_some(backend)
+        let backend = connection.backend;
+        self.stays(backend, staged.is_syn).then_some(backend)
     }
 
     /// Rewrites the usual packets of connections that stay where they are; returns the others, one bit each.
@@ -276,7 +292,6 @@ impl Lb {
             let i = i % BURST;
             if staged[i].usual
                 && let Some(connection) = v4.touch(hints[i], &staged[i].key, staged[i].hash, now)
-                && (connection.direction == Direction::Reverse) == staged[i].reverse
                 && let Some(Some(write)) = forth.get(usize::from(connection.backend))
             {
                 write.apply(bytes);
@@ -291,10 +306,7 @@ impl Lb {
         if !staged.usual || self.plan.by_source.is_empty() {
             return None;
         }
-        let mut key = FlowKey4::from(staged.key);
-        if staged.reverse {
-            key = key.reversed();
-        }
+        let key = FlowKey4::from(staged.key);
         let end = |address: u32, port| (Ipv4Addr::from(address).into(), port, key.proto);
         let backend = self.plan.by_source.get(&end(key.src, key.sport))?;
         let is_for_service = self.plan.by_endpoint.contains_key(&end(key.dst, key.dport));
@@ -327,7 +339,7 @@ impl Nf for Lb {
             let i = left.trailing_zeros() as usize;
             left &= left - 1;
             let result = if let Some(backend) = self.known(&staged[i], hints[i], now) {
-                self.send(backend, burst, i, cx)
+                self.send(backend, false, burst, i, cx)
             } else if let Some(write) = self.back(&staged[i]) {
                 returned += 1;
                 burst.bytes_mut(i).map(|bytes| write.apply(bytes)).ok_or(Refused::Judged)
@@ -383,8 +395,7 @@ impl Kind for Lb {
     const NAME: &'static str = "lb";
     const SUMMARY: &'static str =
         "balances TCP and UDP over back-ends: Maglev hashing, connection table, NAT or direct return";
-    const DROPS: &'static [&'static str] =
-        &["malformed", "too_large", "no_room", "no_service", "fragment", "no_backend", "icmp_error"];
+    const DROPS: &'static [&'static str] = &["malformed", "too_large", "no_room", "no_service", "no_backend"];
     const COUNTERS: &'static [&'static str] =
         &["passed", "opened", "moved", "expired", "evicted", "returned"];
     const COMMANDS: &'static [Command] = commands::COMMANDS;
@@ -417,6 +428,7 @@ backends = [
             worker: *worker,
             v4: Connections::new(plan.connections, plan.idle_nanos, worker.seed),
             v6: Connections::new(plan.connections, plan.idle_nanos, worker.seed),
+            fragments: Fragments::new(worker.seed),
             standings: plan.backends.iter().map(up).collect(),
             tables: plan.services.iter().map(|_| Box::default()).collect(),
             sizes: plan.services.iter().map(|service| Size::new(service.way)).collect(),

@@ -3,11 +3,11 @@
 
 use super::config::Plan;
 use super::connections::Connection;
-use super::{Lb, Standing};
-use engine::Part;
+use super::{Course, Lb, Standing};
+use engine::{Part, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wire::{Ends4, FlowKey};
+use wire::{FlowKey, FragmentKey, Words4};
 
 /// Connections on their way to another worker.
 pub(super) struct Moving {
@@ -15,14 +15,18 @@ pub(super) struct Moving {
     plan: Arc<Plan>,
     standings: Vec<Standing>,
     connections: Vec<(FlowKey, Connection)>,
+    /// All that are known: which are of these connections nobody can tell.
+    datagrams: Datagrams,
 }
+
+type Datagrams = Vec<(FragmentKey, Course, Time)>;
 
 impl Lb {
     /// All that an instance of an earlier configuration knew.
     pub(super) fn inherit(&mut self, old: &Lb) {
         let numbers = self.numbers(&old.plan);
         self.hear(&old.plan, &old.standings, &numbers);
-        self.receive(old.connections(), &numbers);
+        self.receive(old.connections(), old.datagrams(), &numbers);
     }
 
     /// What belongs to other workers; it is gone here.
@@ -34,8 +38,8 @@ impl Lb {
                 let seed = self.worker.seed;
                 match key {
                     FlowKey::V4(key) => {
-                        let ends = Ends4::of(&key).0;
-                        self.v4.remove(&ends, ends.hash_with(seed));
+                        let words = Words4::from(key);
+                        self.v4.remove(&words, words.hash_with(seed));
                     }
                     FlowKey::V6(key) => self.v6.remove(&key, key.hash_with(seed)),
                 }
@@ -46,6 +50,7 @@ impl Lb {
             plan: Arc::clone(&self.plan),
             standings: self.standings.clone(),
             connections,
+            datagrams: self.datagrams(),
         };
         parts.into_iter().map(|(worker, part)| (worker, Box::new(moving(part)) as Part)).collect()
     }
@@ -55,7 +60,7 @@ impl Lb {
         let numbers = self.numbers(&part.plan);
         // A worker that is new has not heard what was said of back-ends.
         self.hear(&part.plan, &part.standings, &numbers);
-        self.receive(part.connections, &numbers);
+        self.receive(part.connections, part.datagrams, &numbers);
     }
 
     /// For each back-end of another configuration its number here, if it is here.
@@ -83,18 +88,44 @@ impl Lb {
         }
     }
 
-    fn receive(&mut self, connections: Vec<(FlowKey, Connection)>, numbers: &[Option<usize>]) {
+    fn receive(
+        &mut self,
+        connections: Vec<(FlowKey, Connection)>,
+        datagrams: Datagrams,
+        numbers: &[Option<usize>],
+    ) {
+        let here = |backend: u16| u16::try_from(numbers.get(usize::from(backend)).copied().flatten()?).ok();
         for (key, connection) in connections {
-            let number = numbers.get(usize::from(connection.backend)).copied().flatten();
-            if let Some(Ok(backend)) = number.map(u16::try_from) {
+            if let Some(backend) = here(connection.backend) {
                 self.take_in(key, Connection { backend, ..connection });
+            }
+        }
+        for (datagram, course, seen) in datagrams {
+            let course = match course {
+                Course::Forth(backend) => here(backend).map(Course::Forth),
+                Course::Back(backend) => here(backend).map(Course::Back),
+            };
+            if let Some(course) = course {
+                self.fragments.first(datagram, course, seen);
             }
         }
     }
 
-    /// All connections with canonical keys.
+    fn datagrams(&self) -> Datagrams {
+        let mut all = Vec::new();
+        let mut from = Some(0);
+        while let Some(place) = from {
+            from = self.fragments.page(place, usize::MAX, |datagram, course, seen| {
+                all.push((datagram, *course, seen));
+                true
+            });
+        }
+        all
+    }
+
+    /// All connections.
     fn connections(&self) -> Vec<(FlowKey, Connection)> {
-        let v4 = self.v4.all().into_iter().map(|(key, connection)| (key.into(), connection));
+        let v4 = self.v4.all().into_iter().map(|(key, connection)| (FlowKey::V4(key.into()), connection));
         let v6 = self.v6.all().into_iter().map(|(key, connection)| (key.into(), connection));
         v4.chain(v6).collect()
     }

@@ -1,17 +1,22 @@
-//! Connections and what was said of back-ends leave and enter as records of kind `connection` and `backend`.
+//! Connections, what was said of back-ends, and datagrams in fragments leave and enter as records of kind `connection`,
+//! `backend` and `fragment`.
 
 use super::connections::Connection;
-use super::{Health, Lb, Standing};
+use super::{Course, Health, Lb, Standing};
+use crate::fragments::Datagram;
 use crate::lb::config::{MOST_WEIGHT, PROTOCOLS};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use wire::{Direction, Ends4, FlowKey, FlowKey4, FlowKey6};
+use wire::{FlowKey, FlowKey4, FlowKey6, FragmentKey, Words4};
 
 const CONNECTION: &str = "connection";
 const BACKEND: &str = "backend";
+const FRAGMENT: &str = "fragment";
+/// The cursor at which fragments begin.
+const FRAGMENTS: u64 = 1 << 40;
 /// Version 1 told back-ends by names without their protocol.
 const VERSION: u32 = 2;
 
@@ -49,15 +54,24 @@ struct BackendValue {
     weight: u32,
 }
 
+/// Value of a datagram: where its first fragment went, to the back-end or from it to a client, and when.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FragmentValue {
+    backend: String,
+    back: bool,
+    seen: u64,
+}
+
 /// A record that was read.
 enum Parsed {
     Connection(FlowKey, Connection),
     Backend(usize, Standing),
+    Fragment(FragmentKey, Course, Time),
 }
 
 impl Lb {
-    fn record(&self, canonical: FlowKey, connection: &Connection) -> Option<Record> {
-        let key = if connection.direction == Direction::Reverse { canonical.reversed() } else { canonical };
+    fn record(&self, key: FlowKey, connection: &Connection) -> Option<Record> {
         let backend = self.plan.backends.get(usize::from(connection.backend))?;
         Some(Record {
             kind: CONNECTION.to_owned(),
@@ -89,6 +103,20 @@ impl Lb {
         })
     }
 
+    fn fragment_record(&self, datagram: Datagram, course: Course, seen: Time) -> Option<Record> {
+        let (Course::Forth(number) | Course::Back(number)) = course;
+        let backend = self.plan.backends.get(usize::from(number))?.name.clone();
+        let back = matches!(course, Course::Back(_));
+        Some(Record {
+            kind: FRAGMENT.to_owned(),
+            version: VERSION,
+            role: Role::Supporting,
+            scope: Scope::Shared,
+            key: json!(datagram),
+            value: json!(FragmentValue { backend, back, seen: seen.as_nanos() }),
+        })
+    }
+
     /// The back-end of a name that a record of `version` has, of a service with that protocol if it is known.
     ///
     /// # Errors
@@ -110,7 +138,7 @@ impl Lb {
 
     /// `None`: of a back-end that is not there any more.
     fn parse(&self, record: &Record) -> Result<Option<Parsed>, StateError> {
-        if ![CONNECTION, BACKEND].contains(&record.kind.as_str()) {
+        if ![CONNECTION, BACKEND, FRAGMENT].contains(&record.kind.as_str()) {
             return Err(StateError::UnknownKind(record.kind.clone()));
         }
         if record.version > VERSION {
@@ -127,6 +155,15 @@ impl Lb {
             }
             let number = self.number(&backend, record.version, None).map_err(malformed)?;
             return Ok(number.map(|n| Parsed::Backend(n, Standing { health, weight })));
+        }
+        if record.kind == FRAGMENT {
+            let datagram: Datagram = Deserialize::deserialize(&record.key).map_err(wrong)?;
+            let datagram = datagram.try_into().map_err(|why: &str| malformed(why.to_owned()))?;
+            let FragmentValue { backend, back, seen } =
+                Deserialize::deserialize(&record.value).map_err(wrong)?;
+            let course = if back { Course::Back } else { Course::Forth };
+            let number = self.number(&backend, record.version, None).map_err(malformed)?;
+            return Ok(number.map(|n| Parsed::Fragment(datagram, course(n as u16), Time::from_nanos(seen))));
         }
         let Key { src, sport, dst, dport, proto } = Deserialize::deserialize(&record.key).map_err(wrong)?;
         let Value { backend, last } = Deserialize::deserialize(&record.value).map_err(wrong)?;
@@ -146,17 +183,16 @@ impl Lb {
             let to = SocketAddr::new(dst, dport);
             return Err(malformed(format!("{to}, protocol {proto}, is not the service of '{backend}'")));
         }
-        let (canonical, direction) = key.canonical();
         let last = Time::from_nanos(last);
-        Ok(Some(Parsed::Connection(canonical, Connection { last, backend: n as u16, direction })))
+        Ok(Some(Parsed::Connection(key, Connection { last, backend: n as u16 })))
     }
 
     fn knows(&self, key: &FlowKey) -> bool {
         let seed = self.worker.seed;
         match key {
             FlowKey::V4(key) => {
-                let ends = Ends4::of(key).0;
-                self.v4.get(&ends, ends.hash_with(seed)).is_some()
+                let words = Words4::from(*key);
+                self.v4.get(&words, words.hash_with(seed)).is_some()
             }
             FlowKey::V6(key) => self.v6.get(key, key.hash_with(seed)).is_some(),
         }
@@ -171,7 +207,7 @@ impl Lb {
     ) -> Option<u64> {
         let border = self.v4.capacity() as u64;
         if from < border {
-            let next = self.v4.page(from, count, |key, connection| show(key.into(), connection));
+            let next = self.v4.page(from, count, |key, connection| show(FlowKey::V4(key.into()), connection));
             return Some(next.unwrap_or(border));
         }
         let next = self.v6.page(from - border, count, |key, connection| show(key.into(), connection));
@@ -188,8 +224,20 @@ fn is_wanted(selector: &Selector, key: &FlowKey, connection: &Connection) -> boo
 }
 
 impl State for Lb {
-    /// First what was said of back-ends, a place for each, then connections.
+    /// First what was said of back-ends, a place for each, then connections, then datagrams.
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
+        if cursor.0 >= FRAGMENTS {
+            if !selector.wants_kind(FRAGMENT) {
+                return None;
+            }
+            let next = self.fragments.page(cursor.0 - FRAGMENTS, PAGE, |datagram, course, seen| {
+                let datagram = Datagram::from(datagram);
+                let wanted = datagram.is_wanted(selector, seen);
+                out.extend(self.fragment_record(datagram, *course, seen).filter(|_| wanted));
+                wanted
+            });
+            return next.map(|next| Cursor(FRAGMENTS + next));
+        }
         let backends = self.plan.backends.len() as u64;
         if cursor.0 < backends {
             let to = cursor.0.saturating_add(PAGE as u64).min(backends);
@@ -201,7 +249,7 @@ impl State for Lb {
             return Some(Cursor(to));
         }
         if !selector.wants_kind(CONNECTION) || !selector.wants_scope(Scope::Flow) {
-            return None;
+            return Some(Cursor(FRAGMENTS));
         }
         let next = self.page(cursor.0 - backends, PAGE, |key, connection| {
             let record =
@@ -210,7 +258,7 @@ impl State for Lb {
             out.extend(record);
             wanted
         });
-        next.map(|next| Cursor(backends + next))
+        Some(next.map_or(Cursor(FRAGMENTS), |next| Cursor(backends + next)))
     }
 
     /// Replaces what was known of the same connections and back-ends.
@@ -235,6 +283,7 @@ impl State for Lb {
                 Parsed::Connection(key, connection) => {
                     self.take_in(key, connection);
                 }
+                Parsed::Fragment(datagram, course, seen) => self.fragments.first(datagram, course, seen),
                 Parsed::Backend(n, standing) => {
                     self.standings[n] = standing;
                     changed.insert(self.plan.backends[n].service);

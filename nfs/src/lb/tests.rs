@@ -171,8 +171,7 @@ fn key(sport: u16, proto: u8) -> FlowKey {
 }
 
 fn know(lb: &mut Lb, key: FlowKey, backend: u16) {
-    let (canonical, direction) = key.canonical();
-    lb.take_in(canonical, Connection { last: Time::from_nanos(7), backend, direction });
+    lb.take_in(key, Connection { last: Time::from_nanos(7), backend });
 }
 
 /// Names of the back-ends of all connections, and clients' ports.

@@ -39,10 +39,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tables::flow_table::Hint;
 use translator::{Fate, Translator, Turnover};
-use tuple::Words;
 use waiting::Waiting;
 use wire::protocol::ether_type;
-use wire::{Field, Fields, FlowKey, FragmentKey, UsualIpv4};
+use wire::{Field, Fields, FlowKey, FragmentKey, UsualIpv4, Words4};
 
 /// Timers handled per tick.
 const PER_TICK: usize = 256;
@@ -59,7 +58,7 @@ pub struct Nat {
     /// When exhaustion of ports and of sessions was told of last.
     told: [Time; 2],
     /// The packets of the burst in hand.
-    keys: [Words; BURST],
+    keys: [Words4; BURST],
     hashes: [u32; BURST],
 }
 
@@ -78,7 +77,7 @@ impl Nat {
         let all = if burst.len() < BURST { (1 << burst.len()) - 1 } else { u32::MAX };
         let mut note = |i: usize, packet: UsualIpv4<'_>| {
             let i = i % BURST;
-            keys[i] = Words::of_usual(packet);
+            keys[i] = Words4::of_usual(packet);
             hashes[i] = sessions.hash(&keys[i]);
             quick |= u32::from(packet.tcp_flags() & tcp::CHANGING == 0) << i;
         };
@@ -331,7 +330,7 @@ impl Kind for Nat {
             waiting: Waiting::new(),
             published: Turnover::default(),
             told: [Time::ZERO; 2],
-            keys: [Words::default(); BURST],
+            keys: [Words4::default(); BURST],
             hashes: [0; BURST],
         }
     }

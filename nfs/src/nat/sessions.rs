@@ -2,10 +2,11 @@
 
 use super::config::Plan;
 use super::tcp;
-use super::tuple::{Endpoint, Link, Rewrite, Tuple, Words};
+use super::tuple::{Endpoint, Link, Rewrite, Tuple};
 use engine::Time;
 use tables::flow_table::{EntryId, FlowTable, Hint};
 use tables::timer_wheel::TimerWheel;
+use wire::Words4;
 use wire::protocol::ip;
 
 /// Timers are this coarse.
@@ -69,7 +70,7 @@ pub(super) struct Outline {
 /// All sessions of a worker. All memory is taken when it is made.
 pub(super) struct Sessions {
     /// Both directions of every session.
-    entries: FlowTable<Words, Entry>,
+    entries: FlowTable<Words4, Entry>,
     slots: Box<[Option<Session>]>,
     free: Vec<u32>,
     wheel: TimerWheel,
@@ -108,7 +109,7 @@ impl Sessions {
     }
 
     #[inline(always)]
-    pub(super) fn hash(&self, words: &Words) -> u32 {
+    pub(super) fn hash(&self, words: &Words4) -> u32 {
         words.hash_with(self.seed)
     }
 
@@ -124,13 +125,19 @@ impl Sessions {
 
     /// The entry of a packet, which counts as used now.
     #[inline(always)]
-    pub(super) fn touch_hinted(&mut self, hint: Hint, words: &Words, hash: u32, now: Time) -> Option<&Entry> {
+    pub(super) fn touch_hinted(
+        &mut self,
+        hint: Hint,
+        words: &Words4,
+        hash: u32,
+        now: Time,
+    ) -> Option<&Entry> {
         self.entries.touch_hinted(hint, words, hash, now.as_nanos()).map(|entry| &*entry)
     }
 
     /// The entry of a tuple, which does not count as used.
     pub(super) fn find(&self, tuple: &Tuple) -> Option<(EntryId, Entry)> {
-        let words = Words::from(*tuple);
+        let words = Words4::from(*tuple);
         let id = self.entries.find(&words, self.hash(&words))?;
         self.entries.entry(id).map(|(_, entry)| (id, *entry))
     }
@@ -206,7 +213,7 @@ impl Sessions {
         let Some(index) = self.free.pop() else { return false };
         let mut insert = |from: Tuple, to: Tuple, last: Time| {
             let entry = Entry { rewrite: Rewrite::new(from, to), link: Link::new(index, false) };
-            let words = Words::from(from);
+            let words = Words4::from(from);
             let id = self.entries.insert(words, words.hash_with(self.seed), entry).ok()?.id;
             self.entries.touch(id, last.as_nanos());
             Some(id)

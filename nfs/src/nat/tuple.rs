@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use wire::checksum::Delta;
 use wire::protocol::ip;
-use wire::{FlowKey4, UsualIpv4};
+use wire::{FlowKey4, Words4};
 
 /// Source, destination, ports and protocol of an IPv4 packet, in words of four bytes. The identifier of an ICMP query
 /// stands in for both ports.
@@ -66,50 +66,18 @@ impl From<Tuple> for FlowKey4 {
     }
 }
 
-/// A tuple for the table: as it is in a packet, so that a usual one is read, compared and hashed as two words. Words of
-/// four bytes in memory, as an entry is to fit into a cache line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Words {
-    /// Source and destination address.
-    addresses: [u32; 2],
-    /// Source and destination port in one, and the protocol.
-    rest: [u32; 2],
-}
-
-impl Words {
-    #[inline(always)]
-    fn new(addresses: [u8; 8], ports: [u8; 4], protocol: u8) -> Words {
-        let [a, b, c, d, e, f, g, h] = addresses;
-        let addresses = [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])];
-        Words { addresses, rest: [u32::from_ne_bytes(ports), protocol.into()] }
-    }
-
-    #[inline(always)]
-    pub(super) fn of_usual(packet: UsualIpv4<'_>) -> Words {
-        Words::new(packet.raw_addresses(), packet.raw_ports(), packet.protocol())
-    }
-
-    #[inline(always)]
-    pub(super) fn hash_with(&self, seed: u64) -> u32 {
-        let word = |[low, high]: [u32; 2]| u64::from(high) << 32 | u64::from(low);
-        narrow(wire::flow::mix(word(self.addresses), word(self.rest), seed))
+/// For the table.
+impl From<Tuple> for Words4 {
+    #[inline]
+    fn from(tuple: Tuple) -> Words4 {
+        FlowKey4::from(tuple).into()
     }
 }
 
-impl From<Tuple> for Words {
-    fn from(tuple: Tuple) -> Words {
-        let ([a, b, c, d], [e, f, g, h]) = (tuple.src.to_be_bytes(), tuple.dst.to_be_bytes());
-        let ([i, j], [k, l]) = (tuple.sport.to_be_bytes(), tuple.dport.to_be_bytes());
-        Words::new([a, b, c, d, e, f, g, h], [i, j, k, l], tuple.protocol())
-    }
-}
-
-impl From<Words> for Tuple {
-    fn from(words: Words) -> Tuple {
-        let [src, dst] = words.addresses.map(u32::from_be);
-        let [[i, j, k, l], [protocol, ..]] = [words.rest[0].to_ne_bytes(), words.rest[1].to_le_bytes()];
-        let (sport, dport) = (u16::from_be_bytes([i, j]), u16::from_be_bytes([k, l]));
-        Tuple { src, dst, sport, dport, protocol: protocol.into() }
+impl From<Words4> for Tuple {
+    #[inline]
+    fn from(words: Words4) -> Tuple {
+        FlowKey4::from(words).into()
     }
 }
 

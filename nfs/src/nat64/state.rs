@@ -6,6 +6,7 @@ use super::bib::Endpoint6;
 use super::sessions::{Key, Outline, Protocol};
 use super::tcp;
 use super::translator::Translator;
+use crate::fragments::Datagram;
 use crate::nat::Endpoint;
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
@@ -44,16 +45,6 @@ struct SessionValue {
     state: Option<tcp::State>,
     last: u64,
     ends: u64,
-}
-
-/// Key of a datagram in fragments; the protocol in IPv4 only.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Datagram {
-    src: IpAddr,
-    dst: IpAddr,
-    id: u32,
-    proto: Option<u8>,
 }
 
 /// Its addresses as they left, and the protocol of its first fragment, by the number in IPv4.
@@ -103,20 +94,9 @@ fn session_record(outline: &Outline) -> Record {
 }
 
 fn fragment_record(datagram: FragmentKey, to: &FlowKey, seen: Time) -> Record {
-    let key = match datagram {
-        FragmentKey::V4 { src, dst, id, proto } => Datagram {
-            src: Ipv4Addr::from(src).into(),
-            dst: Ipv4Addr::from(dst).into(),
-            id: id.into(),
-            proto: Some(proto),
-        },
-        FragmentKey::V6 { src, dst, id } => {
-            Datagram { src: Ipv6Addr::from(src).into(), dst: Ipv6Addr::from(dst).into(), id, proto: None }
-        }
-    };
     let carries = Protocol::of_key(to).unwrap_or_default().v4();
     let value = Readdressed { src: to.source(), dst: to.destination(), carries, seen: seen.as_nanos() };
-    record(FRAGMENT, Scope::Shared, key, value)
+    record(FRAGMENT, Scope::Shared, Datagram::from(datagram), value)
 }
 
 /// What a record says.
@@ -143,15 +123,7 @@ fn parse(record: &Record) -> Result<Parsed, StateError> {
         FRAGMENT => {
             let key = Datagram::deserialize(&record.key).map_err(wrong)?;
             let value = Readdressed::deserialize(&record.value).map_err(wrong)?;
-            let datagram = match (key.src, key.dst, u16::try_from(key.id), key.proto) {
-                (IpAddr::V4(src), IpAddr::V4(dst), Ok(id), Some(proto)) => {
-                    FragmentKey::V4 { src: src.into(), dst: dst.into(), id, proto }
-                }
-                (IpAddr::V6(src), IpAddr::V6(dst), _, None) => {
-                    FragmentKey::V6 { src: src.into(), dst: dst.into(), id: key.id }
-                }
-                _ => return Err(malformed(kind, "its key is of no IP version")),
-            };
+            let datagram = key.try_into().map_err(|why: &str| malformed(kind, why))?;
             let protocol = Protocol::of_v4(value.carries)
                 .ok_or_else(|| malformed(kind, format!("protocol {} is not translated", value.carries)))?;
             let (proto4, proto6) = (protocol.v4(), protocol.v6());
@@ -256,17 +228,6 @@ pub(super) fn is_wanted(selector: &Selector, outline: &Outline) -> bool {
         && selector.wants_time(last)
 }
 
-/// Whether an export wants the datagram.
-fn wants_datagram(selector: &Selector, record: &Record, seen: Time) -> bool {
-    let address = |name: &str| record.key[name].as_str().and_then(|text| text.parse::<IpAddr>().ok());
-    let within =
-        |prefix: Prefix| ["src", "dst"].into_iter().filter_map(address).any(|one| prefix.contains(one));
-    selector.port.is_none()
-        && selector.address.is_none_or(within)
-        && selector.protocol.is_none_or(|protocol| record.key["proto"] == json!(protocol))
-        && selector.wants_time(seen)
-}
-
 impl State for Nat64 {
     fn export(&self, cursor: Cursor, selector: &Selector, out: &mut Vec<Record>) -> Option<Cursor> {
         if cursor.0 < FRAGMENTS {
@@ -287,10 +248,9 @@ impl State for Nat64 {
                 return Some(Cursor(LAST));
             }
             let next = self.translator.fragments.page(cursor.0 - FRAGMENTS, PAGE, |datagram, to, seen| {
-                let record = fragment_record(datagram, to, seen);
-                let wanted = wants_datagram(selector, &record, seen);
+                let wanted = Datagram::from(datagram).is_wanted(selector, seen);
                 if wanted {
-                    out.push(record);
+                    out.push(fragment_record(datagram, to, seen));
                 }
                 wanted
             });

@@ -35,6 +35,11 @@ impl Bench {
         Bench { stand, now: Time::from_nanos(1_700_000_000_000_000_000) }
     }
 
+    /// The stand itself.
+    pub fn stand(&mut self) -> &mut Stand {
+        &mut self.stand
+    }
+
     /// One packet; what becomes of it, and what is sent besides.
     pub fn round(&mut self, frame: &[u8]) -> (Fate, Vec<Emitted>) {
         self.now = self.now + Duration::from_millis(1);

@@ -131,15 +131,20 @@ fn who_chooses_addresses_does_not_choose_the_worker() {
         |i| u128::from(0x2001_0db8_0000_0000 | i) << 64 | u128::from(i.rotate_right(17)),
         |i| u128::from(0x2001_0db8_0000_0000 | i) << 64 | 0xe703_7ed1_a0b4_28db,
     ];
+    // Miri takes a second for a few.
+    let packets = if cfg!(miri) { 20 } else { 1000 };
     for address in addresses {
         let frame = |i| ethernet().ipv6(address(i), 1).udp(1000, 53).build();
         for affinity in [Affinity::Flow, Affinity::Endpoint, Affinity::Host] {
-            let ways = |layout| (0..1000).map(|i| at(layout, affinity, &frame(i))).collect::<Vec<_>>();
+            let ways = |layout| (0..packets).map(|i| at(layout, affinity, &frame(i))).collect::<Vec<_>>();
             let (these, those) = (ways(&layout), ways(&other));
             let used = (0..BUCKETS).filter(|&worker| these.contains(&Route::Worker(worker))).count();
-            assert!(used > BUCKETS / 2, "{affinity:?}: {used} of {BUCKETS} workers");
+            assert!(used > BUCKETS.min(packets as usize) / 2, "{affinity:?}: {used} of {BUCKETS} workers");
             let same = these.iter().zip(&those).filter(|(a, b)| a == b).count();
-            assert!(same < 20, "{affinity:?}: {same} go the same way with another seed");
+            assert!(
+                same * 50 < packets.max(100) as usize,
+                "{affinity:?}: {same} go the same way with another seed"
+            );
         }
     }
 }

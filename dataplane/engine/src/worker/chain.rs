@@ -107,7 +107,7 @@ impl Worker {
         self.hand_over(graph, chain, 0, burst, trace);
         self.run_pending(graph, trace);
         if let Some(started) = trace.started {
-            graph.stats.chains[chain].cycles.add(dpdk::tsc().saturating_sub(started), packets);
+            graph.stats.chains[chain].cycles.add(dpdk::tsc().saturating_sub(started.get()), packets);
         }
     }
 
@@ -459,7 +459,7 @@ impl Worker {
             }
         }
         if let Some(started) = trace.started {
-            let cycles = dpdk::tsc().saturating_sub(started);
+            let cycles = dpdk::tsc().saturating_sub(started.get());
             graph.stats.chains[chain].latency.record(self.clock.nanos(cycles), packets);
         }
     }

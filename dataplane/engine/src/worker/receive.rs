@@ -7,6 +7,7 @@ use crate::inbox::Signals;
 use crate::note::{Next, Note};
 use crate::source::Source;
 use crate::time::Time;
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl Worker {
         let counters = &graph.stats.ports[port];
         counters.received.add(burst.len() as u64);
         counters.received_bytes.add(bytes);
-        self.dispatch(graph, port, burst, bytes, Trace { arrival, started: Some(tsc) });
+        self.dispatch(graph, port, burst, bytes, Trace { arrival, started: NonZeroU64::new(tsc) });
     }
 
     /// Takes a burst from a ring, and carries on with each packet where the sender left off.
@@ -139,7 +140,7 @@ impl Worker {
             graph.stats.ports[0].ring_full.add(burst.len() as u64);
             return;
         }
-        let trace = Trace { arrival: note.arrival, started: Some(tsc.saturating_sub(cycles)) };
+        let trace = Trace { arrival: note.arrival, started: NonZeroU64::new(tsc.saturating_sub(cycles)) };
         let trace = graph.sample(chain, trace);
         match note.next {
             Next::Stage(stage) => {

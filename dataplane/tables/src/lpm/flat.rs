@@ -44,14 +44,20 @@ impl Flat {
                 return None;
             }
         }
-        let mut of_value = HashMap::new();
+        let (mut of_value, mut latest) = (HashMap::new(), None);
         for i in 0..flat.root.len() {
-            flat.root[i] = match flat.root[i] {
-                node if node & IS_NODE != 0 => node & !IS_NODE,
-                value => *of_value.entry(value).or_insert_with(|| {
-                    flat.nodes.push([value; 256]);
-                    (flat.nodes.len() - 1) as u32
-                }),
+            flat.root[i] = match (flat.root[i], latest) {
+                (node, _) if node & IS_NODE != 0 => node & !IS_NODE,
+                // One prefix fills many entries.
+                (value, Some((same, node))) if value == same => node,
+                (value, _) => {
+                    let node = *of_value.entry(value).or_insert_with(|| {
+                        flat.nodes.push([value; 256]);
+                        (flat.nodes.len() - 1) as u32
+                    });
+                    latest = Some((value, node));
+                    node
+                }
             };
             if flat.bytes() > bytes {
                 return None;

@@ -7,6 +7,7 @@ mod key4;
 mod key6;
 #[cfg(test)]
 mod tests;
+mod words4;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ pub use fragment_key::FragmentKey;
 pub use hash::{DEFAULT_SEED, mix};
 pub use key4::FlowKey4;
 pub use key6::FlowKey6;
+pub use words4::Words4;
 
 use crate::headers::Headers;
 use crate::order::get_u16;

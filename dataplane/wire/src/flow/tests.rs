@@ -206,6 +206,9 @@ fn the_usual_packet_has_the_fields_of_any() {
         assert_eq!(Some(usize::from(usual.ip_length())), headers.l3_len());
         assert_eq!(usual.tcp_flags(), headers.tcp_flags(&frame).unwrap_or(0));
         assert_eq!(Ends4::of_usual(usual), Ends4::of(&key));
+        assert_eq!(Words4::of_usual(usual), Words4::from(key));
+        assert_eq!(FlowKey4::from(Words4::from(key)), key);
+        assert_ne!(Words4::from(key), Words4::from(key.reversed()));
     }
     let others = [
         v4().udp(1, 2).fragment(0, true).payload_len(40).build(),

@@ -1,9 +1,10 @@
 //! Checksums and ports at their edges.
 
 use super::super::ports::Ports;
-use super::super::tuple::{Endpoint, Rewrite, Tuple, Words};
+use super::super::tuple::{Endpoint, Rewrite, Tuple};
 use super::*;
 use proptest::prelude::*;
+use wire::Words4;
 
 proptest! {
     /// The short way and the long way are one, and leave right checksums.
@@ -17,7 +18,7 @@ proptest! {
         let frame = if unsummed { frame.no_udp_checksum() } else { frame };
         let frame = frame.payload(&payload).pad_to(60).build();
         let headers = wire::parse(&frame);
-        let from = Tuple::from(Words::of_usual(headers.usual_ipv4(&frame).expect("usual")));
+        let from = Tuple::from(Words4::of_usual(headers.usual_ipv4(&frame).expect("usual")));
         let to = Tuple { src: others.0, dst: others.1, sport: others.2, dport: others.3, ..from };
         let rewrite = Rewrite::new(from, to);
         prop_assert_eq!(rewrite.result(from.protocol), to);

@@ -1,0 +1,248 @@
+//! Datagrams from fragments: what rules are about is often in none of them alone.
+//!
+//! Fragments go on as they come; copies of their data are put together here, in bounded memory, and the datagram is
+//! looked at with its last fragment. Where fragments overlap, the earlier one counts, unless the later one begins before
+//! it (BSD's policy, Suricata's default; U. Shankar, V. Paxson, *Active Mapping*, 2003).
+
+use super::way::hex;
+use engine::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use wire::{FragmentKey, Headers};
+
+/// Datagrams that are put together at a time, bytes of all of them, and fragments of one: of datagrams the oldest gives
+/// way.
+const DATAGRAMS: usize = 1024;
+const BYTES: usize = 8 << 20;
+const FRAGMENTS: usize = 256;
+/// Bytes of the data of a datagram.
+const LONGEST: usize = 65_535;
+/// Linux's `ipfrag_time`.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Datagrams of which some fragments came.
+#[derive(Default)]
+pub(super) struct Defrag {
+    datagrams: HashMap<FragmentKey, Datagram, ahash::RandomState>,
+    /// In the order in which they began.
+    order: VecDeque<(FragmentKey, u64)>,
+    bytes: usize,
+    pub reassembled: u64,
+    pub given_up: u64,
+}
+
+/// A datagram of which not all is there; also as records have it.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Datagram {
+    /// In nanoseconds.
+    began: u64,
+    /// IP header of the first fragment, without IPv6's extension headers.
+    #[serde(with = "hex")]
+    header: Vec<u8>,
+    /// What its data begin with.
+    protocol: u8,
+    pieces: Vec<Piece>,
+    /// Bytes of data in all, once the last fragment came.
+    length: Option<usize>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Piece {
+    from: usize,
+    #[serde(with = "hex")]
+    data: Vec<u8>,
+}
+
+impl Piece {
+    fn to(&self) -> usize {
+        self.from + self.data.len()
+    }
+}
+
+impl Defrag {
+    /// Takes a fragment's data in. The datagram as one packet, from its IP header on, if it is whole now.
+    pub(super) fn take(&mut self, headers: &Headers, frame: &[u8], now: Time) -> Option<Vec<u8>> {
+        let key = FragmentKey::from_packet(headers, frame)?;
+        let offset = headers.fragment_offset(frame)?;
+        let Place { at, is_last, protocol } = place(headers, frame)?;
+        let end = (headers.l3_offset() + headers.l3_len()?).min(frame.len());
+        let data = frame.get(at..end)?;
+        if data.is_empty() || offset + data.len() > LONGEST || headers.is_cut() {
+            return None;
+        }
+        self.forget_old(now);
+        if !self.datagrams.contains_key(&key) {
+            while self.datagrams.len() >= DATAGRAMS || self.bytes + data.len() > BYTES {
+                if !self.forget_oldest() {
+                    break;
+                }
+            }
+            let began = now.as_nanos();
+            self.order.push_back((key, began));
+            self.datagrams.insert(key, Datagram { began, ..Datagram::default() });
+        }
+        let datagram = self.datagrams.get_mut(&key)?;
+        if datagram.pieces.len() >= FRAGMENTS || self.bytes + data.len() > BYTES {
+            return None;
+        }
+        if offset == 0 && datagram.header.is_empty() {
+            let from = headers.l3_offset();
+            datagram.header = frame.get(from..from + headers.ip_header_len())?.to_vec();
+            datagram.protocol = protocol;
+        }
+        self.bytes += datagram.add(offset, data);
+        if is_last {
+            datagram.length.get_or_insert(offset + data.len());
+        }
+        if !datagram.is_whole() {
+            return None;
+        }
+        let datagram = self.datagrams.remove(&key)?;
+        self.bytes -= datagram.held();
+        self.reassembled += 1;
+        datagram.packet()
+    }
+
+    /// Datagrams that are being put together, in the order in which they began.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&FragmentKey, &Datagram)> {
+        self.order.iter().filter_map(|(key, began)| {
+            let datagram = self.datagrams.get(key)?;
+            (datagram.began == *began).then_some((key, datagram))
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Takes in a datagram of another instance, in place of what is known of it; `false` if it cannot be.
+    pub(super) fn restore(&mut self, key: FragmentKey, datagram: Datagram) -> bool {
+        let (held, count) = (datagram.held(), datagram.pieces.len());
+        if count > FRAGMENTS || datagram.pieces.iter().any(|piece| piece.to() > LONGEST) {
+            return false;
+        }
+        if let Some(old) = self.datagrams.remove(&key) {
+            self.bytes -= old.held();
+        }
+        while self.datagrams.len() >= DATAGRAMS || self.bytes + held > BYTES {
+            if !self.forget_oldest() {
+                return false;
+            }
+        }
+        self.bytes += held;
+        self.order.push_back((key, datagram.began));
+        self.datagrams.insert(key, datagram);
+        true
+    }
+
+    fn forget_old(&mut self, now: Time) {
+        while let Some((_, began)) = self.order.front()
+            && now.since(Time::from_nanos(*began)) > PATIENCE
+        {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((key, began)) = self.order.pop_front() else { return false };
+        if self.datagrams.get(&key).is_some_and(|datagram| datagram.began == began)
+            && let Some(datagram) = self.datagrams.remove(&key)
+        {
+            self.bytes -= datagram.held();
+            self.given_up += 1;
+        }
+        true
+    }
+}
+
+/// Of a fragment.
+struct Place {
+    /// Where its data begins in the frame.
+    at: usize,
+    is_last: bool,
+    /// What the datagram's data begin with.
+    protocol: u8,
+}
+
+fn place(headers: &Headers, frame: &[u8]) -> Option<Place> {
+    let l3 = headers.l3_offset();
+    if headers.is_ipv4() {
+        let is_last = frame.get(l3 + 6)? & 0x20 == 0;
+        return Some(Place { at: l3 + headers.ip_header_len(), is_last, protocol: *frame.get(l3 + 9)? });
+    }
+    let at = wire::ipv6::fragment_header_offset(frame, l3)?;
+    let is_last = frame.get(at + 3)? & 1 == 0;
+    Some(Place { at: at + wire::fragment::HEADER_LEN, is_last, protocol: *frame.get(at)? })
+}
+
+impl Datagram {
+    /// Adds what is new of a fragment, or more than what was known; returns how many bytes it added.
+    fn add(&mut self, from: usize, data: &[u8]) -> usize {
+        let before = self.held();
+        let mut new = Piece { from, data: data.to_vec() };
+        for old in &mut self.pieces {
+            if old.from >= new.to() || old.to() <= new.from {
+                continue;
+            }
+            let (begin, end) = (old.from.max(new.from), old.to().min(new.to()));
+            let in_old = begin - old.from..end - old.from;
+            let in_new = begin - new.from..end - new.from;
+            if old.from <= new.from {
+                new.data[in_new].copy_from_slice(&old.data[in_old]);
+            } else {
+                old.data[in_old].copy_from_slice(&new.data[in_new]);
+            }
+        }
+        // What is wholly known already adds nothing.
+        if !self.pieces.iter().any(|old| old.from <= new.from && new.to() <= old.to()) {
+            self.pieces.retain(|old| !(new.from <= old.from && old.to() <= new.to()));
+            self.pieces.push(new);
+            self.pieces.sort_by_key(|piece| piece.from);
+        }
+        self.held().saturating_sub(before)
+    }
+
+    fn held(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.data.len()).sum()
+    }
+
+    fn is_whole(&self) -> bool {
+        let Some(length) = self.length.filter(|_| !self.header.is_empty()) else { return false };
+        let covered = self
+            .pieces
+            .iter()
+            .fold(0, |covered, piece| if piece.from <= covered { covered.max(piece.to()) } else { covered });
+        covered >= length
+    }
+
+    /// The packet that was cut.
+    fn packet(mut self) -> Option<Vec<u8>> {
+        let length = self.length?;
+        let mut packet = std::mem::take(&mut self.header);
+        let header = packet.len();
+        packet.resize(header + length, 0);
+        for piece in &self.pieces {
+            let to = piece.to().min(length);
+            if piece.from < to {
+                packet[header + piece.from..header + to].copy_from_slice(&piece.data[..to - piece.from]);
+            }
+        }
+        let is_ipv4 = packet.first()? >> 4 == 4;
+        let stated = u16::try_from(if is_ipv4 { packet.len() } else { length }).ok()?.to_be_bytes();
+        if is_ipv4 {
+            packet[2..4].copy_from_slice(&stated);
+            packet[6..8].fill(0);
+        } else {
+            packet[4..6].copy_from_slice(&stated);
+            packet[6] = self.protocol;
+        }
+        Some(packet)
+    }
+}
+
+#[cfg(test)]
+mod tests;
