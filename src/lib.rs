@@ -35,6 +35,8 @@ enum Command {
     Rules(cmd::rules::Args),
     /// Check a configuration without running it
     Check(cmd::check::Args),
+    /// Say which NFs of a chain could run side by side, which not and why, and what that would gain
+    Plan(cmd::plan::Args),
     /// Call a method of a running engine; without a method, list them
     Ctl(cmd::ctl::Args),
     /// List the kinds of network function, or describe one
@@ -60,6 +62,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Replay(args) => cmd::replay::run(&args, &registry),
         Command::Rules(args) => cmd::rules::run(&args),
         Command::Check(args) => cmd::check::run(&args, &registry),
+        Command::Plan(args) => cmd::plan::run(&args, &registry),
         Command::Ctl(args) => cmd::ctl::run(&args, &registry),
         Command::Nfs(args) => cmd::nfs::run(&args, &registry),
     };

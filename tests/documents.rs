@@ -192,6 +192,8 @@ fn every_configuration_in_a_document_is_good() {
     symlink(capture, folder.0.join("in.pcap")).expect("link");
     fs::write(folder.0.join("edge.rules"), "allow ip\n").expect("write");
     symlink(root().join("examples/assets"), folder.0.join("assets")).expect("link");
+    let rule = "alert udp any any -> any 53 (content:\"word\"; sid:1;)\n";
+    fs::write(folder.0.join("local.rules"), rule).expect("write");
     let mut bad = String::new();
     let mut checked = 0;
     for page in pages() {

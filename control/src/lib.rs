@@ -13,6 +13,7 @@ pub mod duration;
 #[cfg(test)]
 mod fakes;
 mod handle;
+pub mod planning;
 pub mod signals;
 pub mod socket;
 

@@ -77,22 +77,6 @@ fn a_firewall_knows_the_connections_of_a_capture_in_two_instances() {
     }
 }
 
-#[test]
-fn a_monitor_with_everything_on_goes_on_in_another_instance() {
-    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/assets");
-    let file = std::env::temp_dir().join(format!("braid-captures-{}.ipfix", std::process::id()));
-    let config = format!(
-        "active_timeout = \"2s\"\nsketches = true\nipfix = \"{}\"\n[assets]\nsyn = \"{assets}/syn.fp\"\n\
-         synack = \"{assets}/synack.fp\"\nservers = \"{assets}/servers.sig\"\n\
-         clients = \"{assets}/clients.sig\"\nudp = \"{assets}/udp.sig\"\nports = \"{assets}/ports\"",
-        file.display()
-    );
-    for capture in CAPTURES.into_iter().chain(["ndpi_teams.pcap", "zeek_nmap-vsn.pcap"]) {
-        goes_on("monitor", &config, capture);
-    }
-    let _ = std::fs::remove_file(file);
-}
-
 #[cfg(feature = "ids")]
 #[test]
 fn an_ids_finds_the_same_in_two_instances() {
@@ -108,4 +92,20 @@ fn an_ids_finds_the_same_in_two_instances() {
             goes_on("ids", &format!("{rules}\nmode = \"{mode}\""), capture);
         }
     }
+}
+
+#[test]
+fn a_monitor_with_everything_on_goes_on_in_another_instance() {
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/assets");
+    let file = std::env::temp_dir().join(format!("braid-captures-{}.ipfix", std::process::id()));
+    let config = format!(
+        "active_timeout = \"2s\"\nsketches = true\nipfix = \"{}\"\n[assets]\nsyn = \"{assets}/syn.fp\"\n\
+         synack = \"{assets}/synack.fp\"\nservers = \"{assets}/servers.sig\"\n\
+         clients = \"{assets}/clients.sig\"\nudp = \"{assets}/udp.sig\"\nports = \"{assets}/ports\"",
+        file.display()
+    );
+    for capture in CAPTURES.into_iter().chain(["ndpi_teams.pcap", "zeek_nmap-vsn.pcap"]) {
+        goes_on("monitor", &config, capture);
+    }
+    let _ = std::fs::remove_file(file);
 }

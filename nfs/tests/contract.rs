@@ -80,6 +80,28 @@ fn a_firewall_that_tracks_connections_keeps_the_contract() {
     }
 }
 
+/// What it declares follows from its rules: of packets, of streams, of single headers, alone and with what drops.
+#[cfg(feature = "ids")]
+#[test]
+fn an_ids_with_rules_of_any_kind_keeps_the_contract() {
+    for rule in [
+        "alert udp any any -> any 53 (content:\"a\"; sid:1;)",
+        "drop ip any any -> any any (ttl:<64; sid:1;)",
+        "drop ip any any -> any any (tos:8; sid:1;)",
+        "drop tcp any any -> any any (flags:S; window:>100; sid:1;)",
+        "drop icmp any any -> any any (itype:8; sid:1;)",
+        "drop ip any any -> any any (ipv4.hdr; content:\"|00 00|\"; sid:1;)",
+        "drop tcp any any -> any any (content:\"e\"; nocase; sid:1;)",
+        "drop ip 10.0.0.0/8 any -> any any (sid:1;)",
+        "pass udp any any -> any any (flowbits:set,seen; sid:1;)",
+        "drop udp any any -> any any (content:\"e\"; threshold:type threshold, track by_src, count 3, seconds 60; sid:1;)",
+    ] {
+        for mode in ["alert", "drop"] {
+            check("ids", &format!("rules = '{rule}'\nmode = \"{mode}\""));
+        }
+    }
+}
+
 /// Hosts of both sides are reached, so errors, echoes and questions leave; and limits of all kinds are met.
 #[test]
 fn a_router_between_two_sides_keeps_the_contract() {

@@ -333,3 +333,41 @@ fn associations_come_and_go_by_command() {
         assert!(!refused.contains(&SHORT[..8]), "{refused}");
     }
 }
+
+/// Captured ESP is of ciphers that are not here (3DES, AES-CBC): whatever key it is tried with, nothing comes out.
+#[test]
+fn captured_esp_under_other_keys_is_refused() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/protocols/dev");
+    let mut refused = BTreeSet::new();
+    for name in
+        ["tcpdump_02-sunrise-sunset-esp.pcap", "tcpdump_08-sunrise-sunset-aes.pcap", "ndpi_esp.pcapng"]
+    {
+        let path = Path::new(folder).join(name);
+        if !path.exists() {
+            println!("skipped: {} is not here", path.display());
+            return;
+        }
+        let mut reader = capture::Reader::open(&path).expect("a capture");
+        while let Some(frame) = reader.next().expect("a frame") {
+            let frame = frame.bytes.to_vec();
+            let headers = wire::parse(&frame);
+            let (Some(50), Some(at)) = (headers.protocol(), headers.l4_offset()) else { continue };
+            let (remote, local) = headers.addresses(&frame).expect("IP");
+            let spi = u32::from_be_bytes(frame[at..at + 4].try_into().expect("4 bytes"));
+            let network = if local.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+            let config = |spi: u32| {
+                format!(
+                    "[[tunnels]]\nname = \"t\"\nlocal = \"{local}\"\nremote = \"{remote}\"\n\
+                     selectors = [{{ local = \"{network}\", remote = \"{network}\" }}]\n\
+                     inbound = [{{ spi = {spi}, keymat = \"{SHORT}\" }}]\n"
+                )
+            };
+            let known = Bench::new("vpn", &config(spi)).send(&frame).expect_err("refused");
+            let unknown = Bench::new("vpn", &config(spi ^ 1)).send(&frame).expect_err("refused");
+            assert!(["bad_icv", "malformed"].contains(&known), "{name}: {known}");
+            assert!(["unknown_spi", "malformed"].contains(&unknown), "{name}: {unknown}");
+            refused.extend([known, unknown]);
+        }
+    }
+    assert!(refused.contains("bad_icv") && refused.contains("unknown_spi"), "{refused:?}");
+}

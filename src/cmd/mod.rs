@@ -4,6 +4,8 @@ pub mod check;
 pub mod ctl;
 mod failure;
 pub mod nfs;
+pub mod pagination;
+pub mod plan;
 pub mod replay;
 pub mod rules;
 pub mod run;

@@ -13,6 +13,10 @@ pub struct Effects {
     pub reads: Fields,
     /// Fields that it may change.
     pub writes: Fields,
+    /// Checksums among [`writes`](Effects::writes) that it only ever changes by the difference that its other writes
+    /// make (RFC 1624): two NFs that do so can run side by side, as differences add up. One that computes a checksum
+    /// anew leaves it out.
+    pub adjusts: Fields,
     /// May change a packet's length.
     pub changes_length: bool,
     /// May drop a packet, or send it to another gate than the default one.
@@ -32,6 +36,7 @@ impl Effects {
     pub const NONE: Effects = Effects {
         reads: Fields::EMPTY,
         writes: Fields::EMPTY,
+        adjusts: Fields::EMPTY,
         changes_length: false,
         may_drop: false,
         may_create: false,

@@ -13,7 +13,8 @@ pub struct Config {
     pub urgent: Urgent,
     /// Whether a connection whose handshake was not seen is followed from its first segment with ACK on.
     pub midstream: bool,
-    /// Bytes beyond those handed out that a direction may hold. Segments further ahead are [`Event::BeyondWindow`].
+    /// Bytes beyond those handed out that a direction may hold, and bytes before that it may keep ([`Config::keep`]).
+    /// Segments further ahead are [`Event::BeyondWindow`].
     ///
     /// [`Event::BeyondWindow`]: crate::Event::BeyondWindow
     pub window: u32,

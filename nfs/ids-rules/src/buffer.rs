@@ -70,15 +70,13 @@ buffers! {
     HttpResponseLine = "http.response_line" | "http_response_line";
     /// `HTTP/1.1` and the like, of request or response.
     HttpProtocol = "http.protocol" | "http_protocol";
-    /// All headers of request or response, normalised: `name: value\r\n` each, one blank after the colon, several
-    /// of one name joined by `, `; without `Cookie` and `Set-Cookie`.
+    /// All headers of request or response but `Cookie` and `Set-Cookie`, unfolded and trimmed: `name: value\r\n` each.
+    /// Several of one name stay several.
     HttpHeader = "http.header", modifier "http_header";
-    /// All headers as they were sent, with the empty line.
+    /// All headers as they were sent.
     HttpHeaderRaw = "http.header.raw", modifier "http_raw_header";
     /// `\r\n` and then every header's name followed by `\r\n`, and `\r\n` at the end.
     HttpHeaderNames = "http.header_names" | "http_header_names";
-    /// Request line (or response line) and headers, as the lines of the raw message.
-    HttpStart = "http.start" | "http_start";
     /// The value of `User-Agent`.
     HttpUserAgent = "http.user_agent", modifier "http_user_agent";
     /// The host: from `Host` or from an absolute request target; lower case, without port.
@@ -107,7 +105,7 @@ buffers! {
     HttpLocation = "http.location";
     /// The body of the request, as far as it is kept.
     HttpRequestBody = "http.request_body", modifier "http_client_body";
-    /// The body of the response, as far as it is kept, with its transfer and content encodings undone.
+    /// The body of the response, as far as it is kept: chunks are put together, compression stays.
     HttpResponseBody = "http.response_body", modifier "http_server_body";
     /// The three digits of the response's status.
     HttpStatusCode = "http.stat_code", modifier "http_stat_code";

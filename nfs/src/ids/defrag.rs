@@ -7,9 +7,10 @@
 use super::way::hex;
 use engine::Time;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-use wire::{FragmentKey, Headers};
+use wire::{Fields, FragmentKey, Headers};
 
 /// Datagrams that are put together at a time, bytes of all of them, and fragments of one: of datagrams the oldest gives
 /// way.
@@ -63,15 +64,29 @@ impl Piece {
 }
 
 impl Defrag {
-    /// Takes a fragment's data in. The datagram as one packet, from its IP header on, if it is whole now.
-    pub(super) fn take(&mut self, headers: &Headers, frame: &[u8], now: Time) -> Option<Vec<u8>> {
+    /// Takes a fragment's data in. The datagram as one packet, from its IP header on, if it is whole now; of the header
+    /// it has no more than the fields in `reads`.
+    pub(super) fn take(
+        &mut self,
+        headers: &Headers,
+        frame: &[u8],
+        reads: Fields,
+        now: Time,
+    ) -> Option<Vec<u8>> {
         let key = FragmentKey::from_packet(headers, frame)?;
         let offset = headers.fragment_offset(frame)?;
         let Place { at, is_last, protocol } = place(headers, frame)?;
         let end = (headers.l3_offset() + headers.l3_len()?).min(frame.len());
-        let data = frame.get(at..end)?;
+        let mut data = Cow::Borrowed(frame.get(at..end)?);
         if data.is_empty() || offset + data.len() > LONGEST || headers.is_cut() {
             return None;
+        }
+        // The transport header is in the first one.
+        let mut mask = Vec::new();
+        if offset == 0 {
+            mask.resize(end, 0);
+            wire::fields::mask(headers, frame, reads, &mut mask);
+            data = Cow::Owned(masked(&data, mask.get(at..end)?));
         }
         self.forget_old(now);
         if !self.datagrams.contains_key(&key) {
@@ -90,10 +105,11 @@ impl Defrag {
         }
         if offset == 0 && datagram.header.is_empty() {
             let from = headers.l3_offset();
-            datagram.header = frame.get(from..from + headers.ip_header_len())?.to_vec();
+            let to = from + headers.ip_header_len();
+            datagram.header = masked(frame.get(from..to)?, mask.get(from..to)?);
             datagram.protocol = protocol;
         }
-        self.bytes += datagram.add(offset, data);
+        self.bytes += datagram.add(offset, &data);
         if is_last {
             datagram.length.get_or_insert(offset + data.len());
         }
@@ -119,24 +135,20 @@ impl Defrag {
         self.datagrams.len()
     }
 
-    /// Takes in a datagram of another instance, in place of what is known of it; `false` if it cannot be.
-    pub(super) fn restore(&mut self, key: FragmentKey, datagram: Datagram) -> bool {
-        let (held, count) = (datagram.held(), datagram.pieces.len());
-        if count > FRAGMENTS || datagram.pieces.iter().any(|piece| piece.to() > LONGEST) {
-            return false;
-        }
+    /// Takes in a datagram of another instance, in place of what is known of it; without room the oldest give way.
+    pub(super) fn restore(&mut self, key: FragmentKey, datagram: Datagram) {
+        let held = datagram.held();
         if let Some(old) = self.datagrams.remove(&key) {
             self.bytes -= old.held();
         }
         while self.datagrams.len() >= DATAGRAMS || self.bytes + held > BYTES {
             if !self.forget_oldest() {
-                return false;
+                return;
             }
         }
         self.bytes += held;
         self.order.push_back((key, datagram.began));
         self.datagrams.insert(key, datagram);
-        true
     }
 
     fn forget_old(&mut self, now: Time) {
@@ -157,6 +169,11 @@ impl Defrag {
         }
         true
     }
+}
+
+/// Those bits that are set in the mask.
+fn masked(bytes: &[u8], mask: &[u8]) -> Vec<u8> {
+    bytes.iter().zip(mask).map(|(byte, mask)| byte & mask).collect()
 }
 
 /// Of a fragment.
@@ -204,6 +221,14 @@ impl Datagram {
             self.pieces.sort_by_key(|piece| piece.from);
         }
         self.held().saturating_sub(before)
+    }
+
+    /// Whether there can be such a datagram here.
+    pub(super) fn is_sound(&self) -> bool {
+        self.pieces.len() <= FRAGMENTS
+            && self.header.len() <= usize::from(u8::MAX)
+            && self.length.is_none_or(|length| length <= LONGEST)
+            && self.pieces.iter().all(|piece| piece.from <= LONGEST && piece.to() <= LONGEST)
     }
 
     fn held(&self) -> usize {

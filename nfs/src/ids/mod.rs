@@ -123,7 +123,7 @@ impl Ids {
         self.seen.inspected += 1;
         let mut wanted = self.inspect(&packet, now);
         if headers.is_fragment()
-            && let Some(datagram) = self.defrag.take(&headers, frame, now)
+            && let Some(datagram) = self.defrag.take(&headers, frame, self.plan.reads, now)
         {
             let of_all = self.datagram(&datagram, now);
             wanted.drop |= of_all.drop;

@@ -21,8 +21,6 @@ const ALWAYS: Fields = Fields::of(&[
     Field::L4Length,
     // Where the payload begins.
     Field::TcpOptions,
-    // What is no good TCP is not looked at.
-    Field::TcpFlags,
     Field::IcmpType,
     // An echo's identifier is part of its flow's key.
     Field::IcmpRest,

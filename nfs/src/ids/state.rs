@@ -263,6 +263,9 @@ fn parse(record: &Record) -> Result<Parsed, StateError> {
                 }
                 _ => return Err(malformed(record, format!("{src} and {dst} are of different IP versions"))),
             };
+            if value.tcp.is_some() == value.datagrams.is_some() {
+                return Err(malformed(record, "it is either of TCP or of datagrams"));
+            }
             if key.canonical().0 != key {
                 return Err(malformed(record, "the key is not canonical: the smaller end comes first"));
             }
@@ -270,7 +273,13 @@ fn parse(record: &Record) -> Result<Parsed, StateError> {
         }
         HOST_BIT => Ok(Parsed::HostBit(read(record, &record.value)?)),
         RATE => Ok(Parsed::Rate(read(record, &record.value)?)),
-        DATAGRAM => Ok(Parsed::Datagram(datagram_key(record)?, read(record, &record.value)?)),
+        DATAGRAM => {
+            let datagram: Datagram = read(record, &record.value)?;
+            if !datagram.is_sound() {
+                return Err(malformed(record, "more than a datagram may have"));
+            }
+            Ok(Parsed::Datagram(datagram_key(record)?, datagram))
+        }
         other => Err(StateError::UnknownKind(other.to_owned())),
     }
 }
@@ -344,25 +353,26 @@ impl State for Ids {
         let parsed = self.admitted(records)?;
         let rules = std::sync::Arc::clone(&self.plan.rules);
         let places = Places::of(&rules);
-        // All are tried before the first changes anything that is known.
-        let mut flows = Vec::new();
+        // What can fail is done before anything that is known changes.
+        let (mut flows, mut others) = (Vec::new(), Vec::new());
         for (parsed, record) in parsed.into_iter().zip(records) {
             match parsed {
                 Parsed::Flow(key, value) => match value.flow(&mut self.watch, &rules, &places) {
                     Ok(flow) => flows.push((key, flow)),
                     Err(error) => {
-                        flows.iter_mut().for_each(|(_, flow)| self.watch.release(flow));
+                        flows.iter_mut().for_each(|(_, flow)| self.watch.discard(flow));
                         return Err(malformed(record, error));
                     }
                 },
-                Parsed::Datagram(key, datagram) => {
-                    if !self.defrag.restore(key, datagram) {
-                        flows.iter_mut().for_each(|(_, flow)| self.watch.release(flow));
-                        return Err(malformed(record, "more than a datagram may have"));
-                    }
-                }
+                other => others.push(other),
+            }
+        }
+        for other in others {
+            match other {
+                Parsed::Datagram(key, datagram) => self.defrag.restore(key, datagram),
                 Parsed::HostBit(bit) => self.inspector.marks.hosts.restore(&bit, &rules.names),
                 Parsed::Rate(rate) => self.inspector.marks.rates.restore(rate),
+                Parsed::Flow(..) => {}
             }
         }
         for (key, flow) in flows {

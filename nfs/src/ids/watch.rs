@@ -150,6 +150,13 @@ impl Watch {
         }
     }
 
+    /// Gives back what a flow holds in the pool that was never taken in.
+    pub(super) fn discard(&mut self, flow: &mut Flow) {
+        if let Body::Tcp(tcp) = &mut flow.body {
+            tcp.stream.release(&mut self.pool);
+        }
+    }
+
     /// Gives back what a flow holds.
     pub(super) fn release(&mut self, flow: &mut Flow) {
         self.room.give_back(flow.held());

@@ -345,6 +345,7 @@ addresses = ["192.0.2.254/24", "2001:db8:1::254/64"]
         Effects {
             reads: Fields::ALL.without(unread),
             writes: Fields::of(&[Field::EthSrc, Field::EthDst, Field::IpTtl, Field::IpChecksum]),
+            adjusts: Fields::of(&[Field::IpChecksum]),
             changes_length: false,
             may_drop: true,
             may_create: true,

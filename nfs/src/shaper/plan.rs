@@ -373,6 +373,7 @@ fn effects(config: &Config, leaves: &[LeafPlan]) -> Effects {
     Effects {
         reads,
         writes,
+        adjusts: writes.intersection(Fields::of(&[Field::IpChecksum])),
         may_drop: limited || leaves.iter().any(polices),
         holds: limited && config.class.iter().any(|class| class.queue > 0),
         state: StateKind::Learns,

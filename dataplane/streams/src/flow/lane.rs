@@ -55,7 +55,8 @@ impl<S: Sink> Lane<'_, S> {
             self.compare(&new);
             return true;
         }
-        if new.held.to > next + u64::from(self.config.window) && !self.make_way(&new) {
+        let is_next = self.config.mode == Mode::Arrival && !doubtful && new.held.from <= next;
+        if !is_next && new.held.to > next + u64::from(self.config.window) && !self.make_way(&new) {
             self.event(Event::BeyondWindow);
             return false;
         }
@@ -284,10 +285,11 @@ impl<S: Sink> Lane<'_, S> {
 
     /// Gives back what was handed out and need not be kept.
     pub fn trim(&mut self) {
-        let Some(handle) = self.half.handle else { return };
+        let Some(handle) = self.half.handle else { return self.keep_from(self.half.next) };
         let Half { next, acked, .. } = *self.half;
         let keeps = self.config.keep && self.config.mode == Mode::Arrival && !self.half.stopped;
-        self.keep_from(if keeps { acked.min(next) } else { next });
+        let longest_ago = next.saturating_sub(u64::from(self.config.window));
+        self.keep_from(if keeps { acked.min(next).max(longest_ago) } else { next });
         if self.half.kept == next && self.pool.held(handle).len() == 0 || self.half.stopped {
             self.pool.close(handle);
             self.half.handle = None;

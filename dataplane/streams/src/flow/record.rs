@@ -90,6 +90,7 @@ impl HalfRecord {
         let mut record = HalfRecord { half: half.clone(), held: Vec::new(), bytes: Vec::new() };
         (record.half.handle, record.half.was_lost) = (None, half.lost(pool));
         let Some(handle) = half.handle.filter(|&handle| pool.has(handle)) else {
+            record.half.kept = half.next;
             return record;
         };
         let mut runs = vec![(half.kept, half.next)];
@@ -117,7 +118,6 @@ impl HalfRecord {
             && usize::from(half.urgent_count) <= URGENTS
             && half.isn_count <= 2
             && half.shift.is_none_or(|shift| shift <= 14);
-        let kept_most = half.right.max(half.sent).saturating_sub(half.acked).max(u64::from(config.window));
         let top = half.next.saturating_add(u64::from(config.window));
         let mut end = half.kept;
         let in_order = self.bytes.iter().enumerate().all(|(index, run)| {
@@ -135,11 +135,8 @@ impl HalfRecord {
             return Err(BadRecord::Malformed);
         }
         let many = self.held.len() > config.segments.max(1) as usize;
-        if many || half.next - half.kept > kept_most && !self.bytes.is_empty() {
-            Err(BadRecord::TooMuch)
-        } else {
-            Ok(())
-        }
+        let much = half.next - half.kept > u64::from(config.window) && !self.bytes.is_empty();
+        if many || much { Err(BadRecord::TooMuch) } else { Ok(()) }
     }
 
     /// Whether the bytes from `from` to `to` are there.

@@ -184,8 +184,8 @@ impl Pool {
                 return Err(NoRoom);
             };
             holding.set_chunk(block, chunk);
+            self.most_used = self.most_used.max(self.used());
         }
-        self.most_used = self.most_used.max(self.used());
         Ok(())
     }
 

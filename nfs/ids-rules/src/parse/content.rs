@@ -158,7 +158,7 @@ impl Builder<'_> {
             (None, _) => self.push(Test::Pcre(pcre)),
             (Some(buffer), None) => {
                 let group = self.group_of(buffer, Vec::new(), false);
-                self.last = None;
+                (self.last, self.recent) = (None, buffer);
                 self.rule.buffers[group].tests.push(Test::Pcre(pcre));
             }
             (Some(buffer), Some(sticky)) if sticky.buffer == buffer => self.push(Test::Pcre(pcre)),
@@ -209,7 +209,7 @@ impl Builder<'_> {
         }
         let group = self.group_of(buffer, Vec::new(), false);
         self.rule.buffers[group].tests.push(Test::Content(content));
-        self.last = Some(super::Place(group));
+        (self.last, self.recent) = (Some(super::Place(group)), buffer);
         Ok(())
     }
 }

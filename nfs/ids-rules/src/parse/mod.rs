@@ -141,8 +141,10 @@ pub(crate) struct Builder<'v> {
     pub rule: Rule,
     /// The buffer that a sticky keyword has chosen, and its transforms.
     sticky: Option<Sticky>,
-    /// Where the content is that modifiers are about: its buffer, and whether in a group of its own kind.
+    /// Where the content is that modifiers are about.
     last: Option<Place>,
+    /// The buffer of the last test, without a sticky keyword: what `relative` is relative to.
+    recent: Buffer,
     priority: Option<u8>,
     class_priority: Option<u8>,
     sid: bool,
@@ -182,7 +184,16 @@ impl<'v> Builder<'v> {
             threshold: None,
             noalert: false,
         };
-        Self { classes, rule, sticky: None, last: None, priority: None, class_priority: None, sid: false }
+        Self {
+            classes,
+            rule,
+            sticky: None,
+            last: None,
+            recent: Buffer::Payload,
+            priority: None,
+            class_priority: None,
+            sid: false,
+        }
     }
 
     /// Takes one option in.
@@ -203,9 +214,15 @@ impl<'v> Builder<'v> {
         Err(option.unsupported(message))
     }
 
-    /// Adds a test to the buffer that is chosen.
+    /// Adds a test to the buffer that is chosen. If none is, a number or position relative to the last match belongs
+    /// to the buffer of that, which a modifier or a flag may have named: `uricontent:"a"; isdataat:5,relative;`.
     fn push(&mut self, test: Test) {
-        let group = self.group();
+        let follows = !matches!(test, Test::Content(_) | Test::Pcre(_)) && test.is_relative();
+        let group = match self.sticky {
+            None if follows => self.group_of(self.recent, Vec::new(), false),
+            _ => self.group(),
+        };
+        self.recent = self.rule.buffers[group].buffer;
         self.last = matches!(test, Test::Content(_)).then_some(Place(group));
         self.rule.buffers[group].tests.push(test);
     }

@@ -192,6 +192,13 @@ fn buffers_are_chosen_and_groups_merge() {
     );
     let groups: Vec<_> = rule.buffers.iter().map(|group| (group.buffer, group.tests.len())).collect();
     assert_eq!(groups, [(Buffer::HttpUri, 3), (Buffer::Payload, 2), (Buffer::FileData, 1)]);
+    let followed = with(
+        "uricontent:\"this\"; byte_extract:1,2,n,string,dec,relative; uricontent:\"x\"; distance:n; isdataat:!9,relative; isdataat:3;",
+    );
+    let groups: Vec<_> = followed.buffers.iter().map(|group| (group.buffer, group.tests.len())).collect();
+    assert_eq!(groups, [(Buffer::HttpUri, 4), (Buffer::Payload, 1)]);
+    let after_flag = with("content:\"a\"; pcre:\"/b/H\"; byte_test:1,>,3,0,relative;");
+    assert_eq!(after_flag.buffers[1].tests.len(), 2);
     let twice = with("tcp.hdr; content:\"a\"; tcp.hdr; content:\"b\"; distance:1;");
     assert_eq!(twice.buffers.len(), 1);
     let names =

@@ -90,6 +90,35 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// A rule with bytes of it gone, doubled or replaced is read or refused, and its refusal points into it.
+    #[test]
+    fn broken_rules_are_read_or_refused(
+        options in prop::collection::vec(select(FREE), 1..5),
+        breaks in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 1..6),
+    ) {
+        let mut text = format!("alert tcp [10.0.0.0/8,!$HOME_NET] 80: -> any any ({} sid:1;)", options.concat()).into_bytes();
+        for (place, byte, how) in breaks {
+            let at = place.index(text.len());
+            match how {
+                0 => drop(text.remove(at)),
+                1 => text.insert(at, text[at]),
+                2 => text.insert(at, b";:,\"|![]()\\/"[usize::from(byte) % 12]),
+                _ => text[at] = byte,
+            }
+        }
+        match parse::rule(&text, &Vars::default(), &Classes::default()) {
+            Ok(rule) => {
+                let again = parse::rule(rule.to_string().as_bytes(), &Vars::default(), &Classes::default());
+                prop_assert_eq!(again.as_ref(), Ok(&rule), "{}", rule);
+            }
+            Err(refusal) => prop_assert!(refusal.column >= 1 && refusal.column <= text.len() + 1, "{refusal:?}"),
+        }
+    }
+}
+
 /// Every rule of the public rule sets, as it prints.
 #[test]
 fn public_rule_sets_print_and_read_back() {

@@ -63,7 +63,8 @@ impl Databases {
         if !literals.is_empty() {
             self.made.push(Database::of_literals(&literals)?);
             database = Some(self.made.len() - 1);
-            sieve = Sieve::new(&literals.iter().map(|literal| literal.bytes).collect::<Vec<_>>());
+            let nocase = literals.iter().any(|literal| literal.case == Case::Ignored);
+            sieve = Sieve::new(&literals.iter().map(|literal| literal.bytes).collect::<Vec<_>>(), nocase);
         }
         let rules = distinct.into_values().map(Vec::into_boxed_slice).collect();
         Ok(Patterns { database, sieve, rules, longest })

@@ -69,6 +69,29 @@ fn bytes_that_are_kept_for_comparison_give_way_without_harm() {
 }
 
 #[test]
+fn bytes_are_kept_no_longer_than_a_window_if_nothing_is_acknowledged() {
+    let mut rig = Rig::new(Config {
+        mode: Mode::Arrival,
+        midstream: true,
+        window: 4096,
+        depth: 0,
+        ..Config::default()
+    });
+    for place in 0..100 {
+        rig.send(&Sent::data(From::Client, place * 1000, vec![b'x'; 1000]));
+    }
+    assert_eq!(rig.out.to_server.len(), 100_000);
+    assert!(rig.pool.most_used() <= 4096 + 2 * CHUNK, "{} bytes", rig.pool.most_used());
+}
+
+#[test]
+fn what_is_next_may_be_longer_than_the_window() {
+    let mut rig = Rig::open(Config { mode: Mode::Arrival, window: 3, ..Config::default() });
+    assert!(rig.client(0, "hello").streamed);
+    assert!(!rig.client(6, "world").streamed);
+}
+
+#[test]
 fn no_more_is_handed_out_than_wanted() {
     for mode in [Mode::Arrival, Mode::Acknowledged] {
         let mut rig = Rig::open(Config { mode, depth: 6, ..Config::default() });

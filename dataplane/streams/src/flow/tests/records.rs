@@ -27,6 +27,18 @@ fn a_record_survives_text_and_goes_on_elsewhere() {
 }
 
 #[test]
+fn a_flow_that_keeps_nothing_is_the_same_elsewhere() {
+    for depth in [0, 3] {
+        let mut rig = Rig::open(Config { mode: Mode::Arrival, keep: false, depth, ..Config::default() });
+        rig.client(0, "hello");
+        rig.client(5, "world");
+        let record = rig.flow.export(&rig.pool);
+        let copy = Flow::import(&record, &rig.config, &mut rig.pool).unwrap();
+        assert_eq!(copy.export(&rig.pool), record);
+    }
+}
+
+#[test]
 fn a_flow_that_lost_its_bytes_says_so_elsewhere() {
     let mut rig = busy();
     rig.pool = Pool::new(1 << 16);

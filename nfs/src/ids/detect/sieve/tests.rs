@@ -12,7 +12,7 @@ proptest! {
         flip_case: bool,
     ) {
         let borrowed: Vec<&[u8]> = literals.iter().map(Vec::as_slice).collect();
-        let sieve = Sieve::new(&borrowed).expect("long enough");
+        let sieve = Sieve::new(&borrowed, flip_case).expect("long enough");
         let mut literal = which.get(&literals).clone();
         if flip_case {
             literal.iter_mut().filter(|byte| byte.is_ascii_alphabetic()).for_each(|byte| *byte ^= 0x20);
@@ -26,7 +26,7 @@ proptest! {
 fn most_of_what_has_none_does_not() {
     let literals: Vec<Vec<u8>> = (0..1000u32).map(|n| format!("literal-{n:08x}").into_bytes()).collect();
     let borrowed: Vec<&[u8]> = literals.iter().map(Vec::as_slice).collect();
-    let sieve = Sieve::new(&borrowed).expect("long enough");
+    let sieve = Sieve::new(&borrowed, true).expect("long enough");
     let mut random = 1u64;
     let mut packet = vec![0; 1476];
     let passed = (0..1000).filter(|_| {
@@ -41,19 +41,28 @@ fn most_of_what_has_none_does_not() {
 
 #[test]
 fn there_is_none_for_short_literals_or_too_many() {
-    assert!(Sieve::new(&[]).is_none());
-    assert!(Sieve::new(&[b"long enough", b"short"]).is_none());
+    assert!(Sieve::new(&[], false).is_none());
+    assert!(Sieve::new(&[b"long enough", b"short"], false).is_none());
     let many: Vec<Vec<u8>> = (0..9000u32).map(|n| format!("{n:07}").into_bytes()).collect();
     let borrowed: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
-    assert!(Sieve::new(&borrowed).is_none());
-    assert_eq!(Sieve::new(&[b"seven77"]).map(|sieve| sieve.stride), Some(4));
-    assert_eq!(Sieve::new(&[b"much longer than a sieve needs"]).map(|sieve| sieve.stride), Some(8));
+    assert!(Sieve::new(&borrowed, false).is_none());
+    assert_eq!(Sieve::new(&[b"seven77"], false).map(|sieve| sieve.stride), Some(4));
+    assert_eq!(Sieve::new(&[b"much longer than a sieve needs"], false).map(|sieve| sieve.stride), Some(8));
 }
 
 #[test]
 fn nothing_short_passes() {
-    let sieve = Sieve::new(&[b"1234567"]).expect("long enough");
-    (0..7).for_each(|length| assert!(length < 4 || sieve.passes(b"1234567")));
+    let sieve = Sieve::new(&[b"1234567"], false).expect("long enough");
+    assert!(sieve.passes(b"1234567"));
+    assert!(!sieve.passes(b"123456"));
     assert!(!sieve.passes(b""));
     assert!(!sieve.passes(b"123"));
+}
+
+#[test]
+fn a_word_of_a_literal_is_not_enough() {
+    let literals: [&[u8]; 2] = [b"GET /admin HTTP/1.1", b"password=secret"];
+    let sieve = Sieve::new(&literals, true).expect("long enough");
+    assert!(sieve.passes(b"xGET /ADMIN http/1.1"));
+    assert!(!sieve.passes(b"GET /index HTTP/1.1\r\npassword=nothing"));
 }
