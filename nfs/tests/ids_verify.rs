@@ -159,7 +159,8 @@ fn outcome(pools: &StandPools, case: &Path, eve: &Path) -> Outcome {
         Ok(alerts) => alerts,
         Err(refused) => return Outcome::Outside(refused),
     };
-    let mut wanted: BTreeMap<String, (Vec<(&str, &Value)>, u64)> = BTreeMap::new();
+    type Wanted<'a> = (Vec<(&'a str, &'a Value)>, u64);
+    let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
     for expectation in expected["expect"].as_array().expect("a list") {
         let asked = expectation["match"].as_object().into_iter().flatten();
         let asked =

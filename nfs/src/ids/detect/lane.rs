@@ -157,7 +157,7 @@ fn side(
         stretches.entry(here).or_default().push((low, high));
     }
     stretches.remove(&Vec::new());
-    let mut classes: Vec<(Vec<usize>, Vec<(usize, usize)>)> = stretches.into_iter().collect();
+    let mut classes = stretches.into_iter().collect::<Vec<_>>();
     classes.sort_by_key(|(members, _)| std::cmp::Reverse(members.len()));
     if classes.len() > CLASSES {
         let rest = classes.split_off(CLASSES - 1);
