@@ -1,39 +1,20 @@
 //! `braid plan`, as a user types it: what it says of chains, and how it solves the benchmark's instances.
 
-use assert_cmd::Command;
+mod rig;
+
+use rig::{Folder, braid};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
 
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("braid-plan-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("folder");
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, text).expect("write");
-        path.display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A file in a folder, by its name as a user types it.
+fn written(folder: &Folder, name: &str, text: &str) -> String {
+    folder.file(name, text).display().to_string()
 }
 
 /// Exit status, stdout and stderr.
 fn plan(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_braid"));
-    let output = command.arg("plan").args(arguments).output().expect("braid runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    let ended = braid([&["plan"], arguments].concat());
+    (ended.code, ended.out, ended.err)
 }
 
 const CHAIN: &str = r#"[ports.lan]
@@ -60,13 +41,13 @@ to = "lan"
 "#;
 
 fn chain(folder: &Folder) -> String {
-    folder.file("edge.rules", "allow tcp from any to any port 443\n");
-    folder.file("chain.toml", CHAIN)
+    written(&folder, "edge.rules", "allow tcp from any to any port 443\n");
+    written(&folder, "chain.toml", CHAIN)
 }
 
 #[test]
 fn each_pair_is_judged_with_the_reason() {
-    let folder = Folder::new("pairs");
+    let folder = Folder::new("plan-pairs");
     let (status, out, err) = plan(&[&chain(&folder)]);
     assert_eq!((status, err.as_str()), (Some(0), ""), "{out}");
     for said in [
@@ -82,10 +63,10 @@ fn each_pair_is_judged_with_the_reason() {
 
 #[test]
 fn known_delays_make_a_plan_that_pays_or_say_why_not() {
-    let folder = Folder::new("delays");
+    let folder = Folder::new("plan-delays");
     let file = chain(&folder);
-    let heavy = folder.file("heavy.json", r#"{"watch": 4000, "edge": 3900, "turn": 20}"#);
-    let picture = folder.file("plan.svg", "");
+    let heavy = written(&folder, "heavy.json", r#"{"watch": 4000, "edge": 3900, "turn": 20}"#);
+    let picture = written(&folder, "plan.svg", "");
     let (status, out, err) = plan(&[&file, "--delays", &heavy, "--json", "--svg", &picture]);
     assert_eq!((status, err.as_str()), (Some(0), ""));
     let report: Value = serde_json::from_str(&out).expect("JSON");
@@ -102,7 +83,7 @@ fn known_delays_make_a_plan_that_pays_or_say_why_not() {
     let svg = fs::read_to_string(&picture).expect("picture");
     assert!(svg.starts_with("<svg") && svg.contains(">watch</text>"), "{svg}");
 
-    let light = folder.file("light.json", r#"{"watch": 90, "edge": 80, "turn": 20}"#);
+    let light = written(&folder, "light.json", r#"{"watch": 90, "edge": 80, "turn": 20}"#);
     let (_, out, _) = plan(&[&file, "--chain", "egress", "--delays", &light]);
     assert!(out.contains("auto           in order: side by side saves 100 and costs"), "{out}");
     let (_, out, _) = plan(&[&file, "--chain", "ingress", "--delays", &light, "--dot"]);
@@ -116,8 +97,8 @@ const INSTANCES: &str = r#"[
 
 #[test]
 fn all_solvers_solve_the_instances_of_a_file() {
-    let folder = Folder::new("pagination");
-    let file = folder.file("two.json", INSTANCES);
+    let folder = Folder::new("plan-pagination");
+    let file = written(&folder, "two.json", INSTANCES);
     let (status, out, err) = plan(&["--pagination", &file, "--json", "--seconds", "2"]);
     assert_eq!((status, err.as_str()), (Some(0), ""));
     let report: Value = serde_json::from_str(&out).expect("JSON");
@@ -138,9 +119,9 @@ fn all_solvers_solve_the_instances_of_a_file() {
 
 #[test]
 fn what_is_not_there_is_said() {
-    let folder = Folder::new("refused");
+    let folder = Folder::new("plan-refused");
     let file = chain(&folder);
-    let instances = folder.file("bad.json", "[{\"capacity\": 1, \"tiles\": [[1, 2]]}]");
+    let instances = written(&folder, "bad.json", "[{\"capacity\": 1, \"tiles\": [[1, 2]]}]");
     for (arguments, said) in [
         (vec![file.as_str(), "--chain", "nowhere"], "there is no chain 'nowhere'"),
         (vec![file.as_str(), "--delays", "none.json"], "cannot read none.json"),
