@@ -159,19 +159,21 @@ fn outcome(pools: &StandPools, case: &Path, eve: &Path) -> Outcome {
         Ok(alerts) => alerts,
         Err(refused) => return Outcome::Outside(refused),
     };
-    let mut wanted: BTreeMap<Vec<(&str, String)>, u64> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, (Vec<(&str, &Value)>, u64)> = BTreeMap::new();
     for expectation in expected["expect"].as_array().expect("a list") {
         let asked = expectation["match"].as_object().into_iter().flatten();
-        let asked = asked.filter(|(path, _)| ASKED.contains(&path.as_str()));
-        let key = asked.map(|(path, value)| (path.as_str(), value.to_string())).collect();
-        *wanted.entry(key).or_default() += expectation["count"].as_u64().expect("a count");
+        let asked =
+            asked.map(|(path, value)| (path.as_str(), value)).filter(|(path, _)| ASKED.contains(path));
+        let asked: Vec<_> = asked.collect();
+        let (_, count) = wanted.entry(format!("{asked:?}")).or_insert((asked, 0));
+        *count += expectation["count"].as_u64().expect("a count");
     }
     let mut differences = String::new();
-    for (key, count) in wanted {
-        let meets = |alert: &&Value| key.iter().all(|(path, value)| at(alert, path).to_string() == *value);
+    for (asked, count) in wanted.values() {
+        let meets = |alert: &&Value| asked.iter().all(|(path, value)| at(alert, path) == *value);
         let found = alerts.iter().filter(meets).count() as u64;
-        if found != count {
-            write!(differences, "{key:?}: {found} alerts instead of {count}; ").expect("memory");
+        if found != *count {
+            write!(differences, "{asked:?}: {found} alerts instead of {count}; ").expect("memory");
         }
     }
     if differences.is_empty() { Outcome::Same } else { Outcome::Different(differences) }
