@@ -38,8 +38,8 @@ impl Default for Limits {
 /// What takes transactions.
 pub trait Sink {
     /// The flow's protocol was found. `turned`: the flow, picked up in its middle, goes the other way than its directions
-    /// say. The conversation heeds that at once; the caller turns the flow ([`streams::Flow::turn`]) before its next
-    /// segment.
+    /// say. The conversation heeds that at once, so the caller gives it the other direction from now on, for the rest of
+    /// the segment too, after which it turns the flow ([`streams::Flow::turn`]).
     fn protocol(&mut self, protocol: Protocol, turned: bool) {
         let _ = (protocol, turned);
     }

@@ -11,9 +11,15 @@ const LIMITS: Limits = Limits { head: 300, body: 60, transactions: 3, message: 4
 pub struct Seen {
     transactions: Vec<Transaction>,
     events: usize,
+    /// Whether the flow was found to be the other way round, as its directions are from then on.
+    turned: bool,
 }
 
 impl Sink for Seen {
+    fn protocol(&mut self, _: Protocol, turned: bool) {
+        self.turned = turned;
+    }
+
     fn transaction(&mut self, toward: Toward, transaction: &Transaction) {
         assert_ne!(transaction.progress(toward), Progress::Nothing);
         for (_, bytes) in transaction.parts() {
@@ -42,16 +48,21 @@ fn said(mut input: &[u8]) -> Vec<(Toward, u8, &[u8])> {
     parts
 }
 
+/// The direction as it is since the flow was found to be the other way round, if it was.
+fn now(toward: Toward, seen: &Seen) -> Toward {
+    if seen.turned { toward.other() } else { toward }
+}
+
 fn talk(hint: Option<Protocol>, before: &[u8], input: &[u8], whole: bool) -> Seen {
     let (mut conversation, mut seen) = (Conversation::new(hint, input.len() % 2 == 0), Seen::default());
     conversation.data(&LIMITS, Toward::Server, before, &mut seen);
     for (toward, how, part) in said(input) {
         if how >= 120 {
-            conversation.gap(&LIMITS, toward, u64::from(how - 119), &mut seen);
+            conversation.gap(&LIMITS, now(toward, &seen), u64::from(how - 119), &mut seen);
         }
         let size = if whole { usize::MAX } else { usize::from(how % 5) + 1 };
         for piece in part.chunks(size) {
-            conversation.data(&LIMITS, toward, piece, &mut seen);
+            conversation.data(&LIMITS, now(toward, &seen), piece, &mut seen);
         }
         assert!(conversation.held() < 64 << 10, "{} bytes held", conversation.held());
         if !whole {
@@ -60,7 +71,7 @@ fn talk(hint: Option<Protocol>, before: &[u8], input: &[u8], whole: bool) -> See
         }
     }
     for toward in [Toward::Server, Toward::Client] {
-        conversation.end(&LIMITS, toward, &mut seen);
+        conversation.end(&LIMITS, now(toward, &seen), &mut seen);
     }
     seen
 }
