@@ -207,7 +207,7 @@ impl Plan {
     /// Waits until all alerts are in the file.
     pub(super) fn close(&self) -> Result<(), ConfigError> {
         let Some(writer) = &self.writer else { return Ok(()) };
-        let closed = writer.close(|file| crate::outlet::Sink::settle(file));
+        let closed = writer.close(crate::outlet::Sink::settle);
         closed.map_err(|error| ConfigError::at("eve", format!("alerts could not be written: {error}")))
     }
 }

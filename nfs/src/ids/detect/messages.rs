@@ -5,11 +5,11 @@ use l7::{Buffer as Part, Transaction};
 use streams::Toward;
 
 /// The parts of a message that a rule's buffer is, seen from a way. Several of names asked for.
-pub(in crate::ids) fn buffers<'a>(
-    message: &'a Transaction,
+pub(in crate::ids) fn buffers(
+    message: &Transaction,
     buffer: Buffer,
     toward: Toward,
-) -> impl Iterator<Item = &'a [u8]> {
+) -> impl Iterator<Item = &[u8]> {
     part(buffer, toward).into_iter().flat_map(|part| message.all(part))
 }
 

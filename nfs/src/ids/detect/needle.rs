@@ -6,7 +6,7 @@ use memchr::{memchr2, memmem};
 /// What a content looks for.
 pub(in crate::ids) enum Needle {
     /// Byte for byte.
-    Exact(memmem::Finder<'static>),
+    Exact(Box<memmem::Finder<'static>>),
     /// Without case, in small letters.
     Folded(Box<[u8]>),
 }
@@ -16,7 +16,7 @@ impl Needle {
         if content.nocase && content.pattern.iter().any(u8::is_ascii_alphabetic) {
             return Needle::Folded(content.pattern.to_ascii_lowercase().into());
         }
-        Needle::Exact(memmem::Finder::new(&content.pattern).into_owned())
+        Needle::Exact(Box::new(memmem::Finder::new(&content.pattern).into_owned()))
     }
 
     pub(in crate::ids) fn len(&self) -> usize {
