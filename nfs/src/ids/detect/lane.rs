@@ -134,6 +134,9 @@ impl Lane {
     }
 }
 
+/// Ranges of ports, without their end.
+type Stretches = Vec<(usize, usize)>;
+
 /// The classes of ports that the members make, and a set for each: their rules and those for any port.
 fn side(
     members: &[&Member],
@@ -150,7 +153,7 @@ fn side(
     }
     borders.sort_unstable();
     borders.dedup();
-    let mut stretches: BTreeMap<Vec<usize>, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut stretches: BTreeMap<Vec<usize>, Stretches> = BTreeMap::new();
     for border in borders.windows(2) {
         let [low, high] = [border[0], border[1]];
         let here = (0..members.len()).filter(|i| ports(members[*i]).contains(low as u16)).collect();

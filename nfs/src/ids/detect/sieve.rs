@@ -166,6 +166,7 @@ impl Sieve {
     /// Whether one of so many words passes the filter. Without a branch, in steps over arrays, so that they become
     /// vector instructions.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "plain loops are what becomes vectors")]
     fn any<const COUNT: usize, const STRIDE: usize>(&self, group: &[u8]) -> bool {
         let (fold, filter) = (self.fold, &*self.filter);
         let (mut hashes, mut found) = ([0; COUNT], [0; COUNT]);
