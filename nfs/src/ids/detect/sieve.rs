@@ -170,13 +170,17 @@ impl Sieve {
     fn any<const COUNT: usize, const STRIDE: usize>(&self, group: &[u8]) -> bool {
         let (fold, filter) = (self.fold, &*self.filter);
         let (mut hashes, mut found) = ([0; COUNT], [0; COUNT]);
-        for (i, hashed) in hashes.iter_mut().enumerate() {
-            *hashed = hash(word(group, i * STRIDE) | fold);
+        for i in 0..COUNT {
+            hashes[i] = hash(word(group, i * STRIDE) | fold);
         }
-        for (found, hash) in found.iter_mut().zip(hashes) {
-            *found = filter[(hash >> INDEX_SHIFT) as usize];
+        for i in 0..COUNT {
+            found[i] = filter[(hashes[i] >> INDEX_SHIFT) as usize];
         }
-        found.into_iter().zip(hashes).fold(0, |any, (found, hash)| any | bits(found, hash)) & 1 != 0
+        let mut any = 0;
+        for i in 0..COUNT {
+            any |= bits(found[i], hashes[i]);
+        }
+        any & 1 != 0
     }
 
     #[cold]
