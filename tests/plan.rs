@@ -41,8 +41,8 @@ to = "lan"
 "#;
 
 fn chain(folder: &Folder) -> String {
-    written(&folder, "edge.rules", "allow tcp from any to any port 443\n");
-    written(&folder, "chain.toml", CHAIN)
+    written(folder, "edge.rules", "allow tcp from any to any port 443\n");
+    written(folder, "chain.toml", CHAIN)
 }
 
 #[test]
