@@ -90,6 +90,14 @@ impl<T: Copy> Fragments<T> {
         }
     }
 
+    /// What another instance knows of a datagram; what is newer here stays.
+    pub(crate) fn learn(&mut self, datagram: FragmentKey, known: T, seen: Time) {
+        let here = self.firsts.get(&datagram, datagram.hash_with(self.seed));
+        if here.is_none_or(|(_, here)| *here < seen) {
+            self.first(datagram, known, seen);
+        }
+    }
+
     /// What is known of the datagram that a later fragment is of.
     pub(crate) fn later(&self, datagram: FragmentKey, now: Time) -> Option<T> {
         let (known, seen) = self.firsts.get(&datagram, datagram.hash_with(self.seed))?;

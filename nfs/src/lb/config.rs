@@ -314,6 +314,8 @@ impl Plan {
             writes = writes.union(Fields::ALL.without(crate::tunnel::LINK));
         }
         let headers = crate::tunnel::SHAPE.union(crate::tunnel::FLOW).union(Fields::of(&[
+            // Of fragments.
+            Field::IpId,
             Field::L4Length,
             Field::TcpFlags,
             Field::TcpOptions,

@@ -29,7 +29,7 @@ fn inside(bytes: &mut [u8], headers: &Headers, end: End, (address, port): (IpAdd
     let length = length.min(bytes.len());
     let Some(message) = bytes.get_mut(..length) else { return };
     // Its headers and no more: what follows does not change.
-    let headers_end = inner.l4_offset().map_or(length, |l4| (l4 + 20).min(length));
+    let headers_end = inner.ports_offset().map_or(length, |l4| (l4 + 20).min(length));
     let sum = |message: &[u8]| {
         !Sum::new().bytes(message.get(inner.l3_offset()..headers_end).unwrap_or_default()).checksum()
     };

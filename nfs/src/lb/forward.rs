@@ -76,7 +76,8 @@ pub(super) fn to_client(
     let bytes = burst.bytes_mut(i).ok_or(Refused::Judged)?;
     if is_error {
         errors::to_client(bytes, &headers, backend.address, (address, port));
-    } else {
+    } else if headers.addresses(bytes).is_some_and(|(sender, _)| sender == backend.address) {
+        // Else it is the rest of a router's ICMP error in fragments.
         rewrite(bytes, &headers, End::Source, address, port);
     }
     set_destination(bytes, plan.clients_mac);
@@ -121,7 +122,7 @@ fn encapsulate(
 #[inline]
 pub(super) fn rewrite(bytes: &mut [u8], headers: &Headers, end: End, address: IpAddr, port: u16) {
     let Some(delta) = readdress(bytes, headers.l3_offset(), end, address) else { return };
-    let Some(l4) = headers.l4_offset() else { return };
+    let Some(l4) = headers.ports_offset() else { return };
     let port_at = l4 + if end == End::Source { 0 } else { 2 };
     let Some(old) = get(bytes, port_at) else { return };
     let delta = delta.u16(u16::from_be_bytes(old), port);

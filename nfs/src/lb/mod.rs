@@ -153,13 +153,23 @@ impl Lb {
         let datagram = FragmentKey::from_packet(&headers, frame);
         if headers.is_later_fragment() {
             let course = datagram.and_then(|datagram| self.fragments.later(datagram, cx.now()));
-            return self.follow(course.ok_or(Refused::Other(NO_SERVICE))?, false, burst, i, cx);
+            let course = course.ok_or(Refused::Other(NO_SERVICE))?;
+            if headers.malformed().is_some() {
+                return Err(Refused::Drop(MALFORMED));
+            }
+            return self.follow(course, false, burst, i, cx);
+        }
+        if let Some(datagram) = &datagram {
+            // Its identification has come round: what was known is of another datagram.
+            self.fragments.forget(datagram);
         }
         let about = FlowKey::of_icmp_error(&headers, frame);
         let key = about.unwrap_or(own);
         let forth = (key.destination(), key.destination_port(), key.protocol());
         let back = (key.source(), key.source_port(), key.protocol());
-        let service = self.plan.by_endpoint.get(&forth).copied();
+        // Errors for somebody else may have anything in them.
+        let is_here = own.destination() == key.destination();
+        let service = self.plan.by_endpoint.get(&forth).copied().filter(|_| is_here);
         let backend = self.plan.by_source.get(&back).copied();
         if service.or(backend).is_none() {
             return Err(Refused::Other(NO_SERVICE));
@@ -201,7 +211,8 @@ impl Lb {
         }
     }
 
-    /// The back-end of a connection, which is opened or moved if need be (and wanted).
+    /// The back-end of a connection, which is opened or moved if need be. Without `open` nothing changes: an ICMP error
+    /// keeps no connection alive.
     fn of_connection(
         &mut self,
         key: &FlowKey,
@@ -215,10 +226,19 @@ impl Lb {
             FlowKey::V4(key) => {
                 let words = Words4::from(*key);
                 let hash = words.hash_with(self.worker.seed);
-                self.v4.touch(Hint::default(), &words, hash, now).copied()
+                if open {
+                    self.v4.touch(Hint::default(), &words, hash, now).copied()
+                } else {
+                    self.v4.get(&words, hash).copied()
+                }
             }
             FlowKey::V6(key) => {
-                self.v6.touch(Hint::default(), key, key.hash_with(self.worker.seed), now).copied()
+                let hash = key.hash_with(self.worker.seed);
+                if open {
+                    self.v6.touch(Hint::default(), key, hash, now).copied()
+                } else {
+                    self.v6.get(key, hash).copied()
+                }
             }
         };
         if let Some(known) = known

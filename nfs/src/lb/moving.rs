@@ -106,7 +106,7 @@ impl Lb {
                 Course::Back(backend) => here(backend).map(Course::Back),
             };
             if let Some(course) = course {
-                self.fragments.first(datagram, course, seen);
+                self.fragments.learn(datagram, course, seen);
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::connections::Connection;
 use super::{Course, Health, Lb, Standing};
 use crate::fragments::Datagram;
-use crate::lb::config::{MOST_WEIGHT, PROTOCOLS};
+use crate::lb::config::{MOST_WEIGHT, Mode, PROTOCOLS};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -162,8 +162,15 @@ impl Lb {
             let FragmentValue { backend, back, seen } =
                 Deserialize::deserialize(&record.value).map_err(wrong)?;
             let course = if back { Course::Back } else { Course::Forth };
-            let number = self.number(&backend, record.version, None).map_err(malformed)?;
-            return Ok(number.map(|n| Parsed::Fragment(datagram, course(n as u16), Time::from_nanos(seen))));
+            let Some(n) = self.number(&backend, record.version, None).map_err(malformed)? else {
+                return Ok(None);
+            };
+            let service = &self.plan.services[self.plan.backends[n].service];
+            let same_version = matches!(datagram, FragmentKey::V4 { .. }) == service.endpoint.0.is_ipv4();
+            if !same_version || back && service.mode != Mode::Nat {
+                return Err(malformed(format!("such a datagram does not go by '{backend}'")));
+            }
+            return Ok(Some(Parsed::Fragment(datagram, course(n as u16), Time::from_nanos(seen))));
         }
         let Key { src, sport, dst, dport, proto } = Deserialize::deserialize(&record.key).map_err(wrong)?;
         let Value { backend, last } = Deserialize::deserialize(&record.value).map_err(wrong)?;
@@ -283,7 +290,7 @@ impl State for Lb {
                 Parsed::Connection(key, connection) => {
                     self.take_in(key, connection);
                 }
-                Parsed::Fragment(datagram, course, seen) => self.fragments.first(datagram, course, seen),
+                Parsed::Fragment(datagram, course, seen) => self.fragments.learn(datagram, course, seen),
                 Parsed::Backend(n, standing) => {
                     self.standings[n] = standing;
                     changed.insert(self.plan.backends[n].service);

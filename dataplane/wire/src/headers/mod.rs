@@ -370,6 +370,12 @@ impl Headers {
         self.has(L4) && self.has(IPV6) && self.parts().protocol == ip::ICMPV6
     }
 
+    /// Where the ports are that [`Headers::ports`] finds, even where the transport header is cut off after them.
+    #[inline]
+    pub fn ports_offset(&self) -> Option<usize> {
+        self.has(PORTS).then_some(usize::from(self.parts().l4_offset))
+    }
+
     /// Source and destination port of TCP, UDP, UDP-Lite, DCCP or SCTP. Also of a packet whose transport
     /// header is cut off after them.
     #[inline]
