@@ -171,18 +171,15 @@ impl Lb {
         let is_here = own.destination() == key.destination();
         let service = self.plan.by_endpoint.get(&forth).copied().filter(|_| is_here);
         let backend = self.plan.by_source.get(&back).copied();
-        if service.or(backend).is_none() {
-            return Err(Refused::Other(NO_SERVICE));
-        }
-        if headers.malformed().is_some() || headers.l4_offset().is_none() {
-            return Err(Refused::Drop(MALFORMED));
-        }
+        let is_broken = headers.malformed().is_some() || headers.l4_offset().is_none();
         let course = match (service, backend) {
+            (None, None) => return Err(Refused::Other(NO_SERVICE)),
+            _ if is_broken => return Err(Refused::Drop(MALFORMED)),
             (Some(service), _) => {
                 let is_syn = headers.tcp_flags(frame).is_some_and(|flags| flags & 0x12 == 0x02);
                 Course::Forth(self.of_connection(&key, service, is_syn, about.is_none(), cx)?)
             }
-            (None, backend) => Course::Back(backend.unwrap_or_default() as u16),
+            (None, Some(backend)) => Course::Back(backend as u16),
         };
         if let Some(datagram) = datagram {
             self.fragments.first(datagram, course, cx.now());
