@@ -52,6 +52,7 @@ fn engine(eal: &Eal, workers: usize, seed: u64, config: &str, ports: [PortPlan; 
     };
     let plan = Plan {
         cores: vec![0; workers],
+        helpers: Vec::new(),
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports: ports.into(),
@@ -62,6 +63,7 @@ fn engine(eal: &Eal, workers: usize, seed: u64, config: &str, ports: [PortPlan; 
             matcher: Expression::parse("all").expect("an expression"),
             path: vec![0],
             to: vec![1],
+            parallel: None,
         }],
         seed,
     };

@@ -13,7 +13,8 @@ use std::any::Any;
 use std::sync::Arc;
 use wire::FlowKey;
 
-/// A running instance: one per worker and NF of the configuration. It never sees another thread.
+/// A running instance: one per worker and NF of the configuration. It is on one thread at any time: its worker's, or that
+/// of a helper which runs a branch for it.
 ///
 /// Everything but [`Nf::process`] has a default, which is right for an NF without state.
 pub trait Nf: Any + Send {
