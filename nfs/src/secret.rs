@@ -11,6 +11,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -33,11 +35,15 @@ impl Secret {
     /// # Errors
     /// Why the file cannot be read, without what is in it.
     pub fn read(path: &Path) -> Result<Secret, String> {
-        let fail = |error: std::io::Error| format!("{}: {error}", path.display());
-        if std::fs::metadata(path).map_err(fail)?.len() > MOST {
+        let fail = |error: io::Error| format!("{}: {error}", path.display());
+        // What grows is copied: with all its room from the start, it leaves nothing behind.
+        let mut text = Zeroizing::new(String::with_capacity(MOST as usize + 1));
+        // A device or a pipe does not say how long it is.
+        File::open(path).map_err(fail)?.take(MOST + 1).read_to_string(&mut text).map_err(fail)?;
+        if text.len() as u64 > MOST {
             return Err(format!("{} is too long for a secret", path.display()));
         }
-        std::fs::read_to_string(path).map(Secret::new).map_err(fail)
+        Ok(Secret(Zeroizing::new(text.trim().to_owned())))
     }
 
     /// The bytes that it is in hexadecimal digits; `None` if it is not.

@@ -315,6 +315,21 @@ fn associations_come_and_go_by_command() {
     assert_eq!(c.send(&new), Err("replayed"));
     assert_eq!(export(&mut c), records);
 
+    // What several have seen is joined while it waits.
+    add(&mut a, "outbound", 779, LONG).expect("added");
+    let three = [1, 2, 3].map(|_| a.send(&frame).expect("sealed"));
+    let mut d = Bench::new("vpn", &config(2, 1));
+    for seen in [&three[1..2], &three[2..], &three[..1]] {
+        let mut one = Bench::new("vpn", &config(2, 1));
+        add(&mut one, "inbound", 779, LONG).expect("added");
+        seen.iter().for_each(|sealed| drop(one.send(sealed).expect("opened")));
+        import(&mut d, &export(&mut one));
+    }
+    add(&mut d, "inbound", 779, LONG).expect("added");
+    for sealed in &three {
+        assert_eq!(d.send(sealed), Err("replayed"));
+    }
+
     let listed = a.stand().command("sa_list", &json!({})).expect("a list");
     assert_eq!(listed["associations"][0]["packets"], 2);
     assert!(!listed.to_string().contains(&SHORT[..16]), "{listed}");

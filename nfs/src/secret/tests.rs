@@ -30,4 +30,6 @@ fn secrets_are_read_as_they_are_written() {
     assert!(Secret::new("AAAA").base64().is_none() && Secret::new(KEY).base64().is_none());
     let missing = Secret::read(Path::new("/nowhere/key")).expect_err("no file");
     assert!(missing.starts_with("/nowhere/key: "), "{missing}");
+    let endless = Secret::read(Path::new("/dev/zero")).expect_err("without an end");
+    assert_eq!(endless, "/dev/zero is too long for a secret");
 }

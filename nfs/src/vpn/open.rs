@@ -192,7 +192,7 @@ impl Parcel {
             return Err(MALFORMED);
         };
         let inner_len = carried.len().checked_sub(padding.into()).ok_or(BAD_PADDING)?;
-        if carried[inner_len..].iter().zip(1..).any(|(&byte, n): (&u8, u8)| byte != n) {
+        if carried[inner_len..].iter().enumerate().any(|(n, &byte)| usize::from(byte) != n + 1) {
             return Err(BAD_PADDING);
         }
         let ether_type = match next {
@@ -218,7 +218,10 @@ impl Parcel {
         let len = whole.ok_or(MALFORMED)?;
         let key = FlowKey::of_flow(&inner, frame).ok_or(MALFORMED)?;
         let back: Key = key_of(&key.reversed());
-        if !route.selectors.iter().any(|selector| selector.matches(&back)) {
+        // An error of whatever router goes to who sent the packet that it is about, and to nobody else (RFC 4301
+        // section 6.2).
+        let is_addressed = inner.addresses(frame).is_some_and(|(_, to)| to == key.destination());
+        if !is_addressed || !route.selectors.iter().any(|selector| selector.matches(&back)) {
             return Err(WRONG_SELECTOR);
         }
         let marks = Marks { inner: inner.traffic_class(frame).unwrap_or(0), outer: self.class };
