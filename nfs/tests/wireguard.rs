@@ -2,6 +2,10 @@
 
 mod referee;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use boringtun::noise::TunnResult;
+use boringtun::noise::rate_limiter::RateLimiter;
 use engine::{Fate, Selector};
 use referee::Bench;
 use serde_json::json;
@@ -109,9 +113,40 @@ fn a_peer_may_move() {
     let mut other = end(false, "");
     other.stand().state().expect("state").import(&records).expect("taken");
     assert_eq!(other.stand().export(&Selector::default()).expect("state"), records);
+    for nowhere in ["0.0.0.0:999", "224.0.0.1:999", "203.0.113.9:0"] {
+        let mut bad = records.clone();
+        bad[0].value["endpoint"] = json!(nowhere);
+        assert!(other.stand().state().expect("state").import(&bad).is_err(), "{nowhere}");
+    }
     // Without a session, there is a handshake to that address.
     let (_, emitted) = other.round(&packet(2, 1, 1));
     assert_eq!(emitted[0].bytes[30..34], [203, 0, 113, 9]);
+}
+
+/// Who knows a peer's public key and has seen a handshake with it can make the cookie that the peer would send. Messages
+/// go on to the peer.
+#[test]
+fn a_cookie_of_somebody_else_moves_nobody() {
+    let mut a = end(true, "");
+    let (_, emitted) = a.round(&packet(1, 2, 1));
+    let key = BASE64_STANDARD.decode(B[1]).expect("base64");
+    let key: [u8; 32] = key.try_into().expect("32 bytes");
+    let crowded = RateLimiter::new(&key.into(), 0);
+    let mut room = [0; 64];
+    let answer = crowded.verify_packet(Some([192, 0, 2, 1].into()), &emitted[0].bytes[42..], &mut room);
+    let Err(TunnResult::WriteToNetwork(cookie)) = answer else { panic!("no cookie") };
+    let ends = [[203, 0, 113, 9], [192, 0, 2, 1]].map(Ipv4Addr::from);
+    let frame = Builder::ethernet([2; 6], [4; 6]).ipv4(ends[0], ends[1]).udp(999, 51820).payload(cookie);
+    let frame = frame.build();
+    assert_eq!(a.round(&frame).0, Fate::Absorb, "it is as good as the peer's");
+    let shown = a.stand().command("peers", &json!({})).expect("an answer");
+    assert_eq!(shown["peers"][0]["endpoint"], "192.0.2.2:51820");
+    // What no answer gets to is nobody's place.
+    let mut odd = frame;
+    odd[26..30].copy_from_slice(&[224, 0, 0, 1]);
+    odd[40..42].fill(0);
+    wire::ipv4::Packet::new_checked(&mut odd[14..]).expect("IPv4").fill_checksum();
+    assert_eq!(a.send(&odd), Err("malformed"));
 }
 
 #[test]
