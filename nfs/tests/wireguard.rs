@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use boringtun::noise::TunnResult;
 use boringtun::noise::rate_limiter::RateLimiter;
-use engine::{Fate, Selector};
+use engine::{Fate, Record, Role, Scope, Selector};
 use referee::Bench;
 use serde_json::json;
 use std::net::Ipv4Addr;
@@ -92,6 +92,28 @@ fn packets_wait_for_the_handshake_and_come_out_as_they_were() {
     let shown = ends[1].stand().command("peers", &json!({})).expect("an answer");
     assert_eq!(shown["peers"][0]["endpoint"], "192.0.2.1:51820");
     assert!(!shown.to_string().contains(&B[0][..10]), "{shown}");
+}
+
+/// Both ends have something to send, and one of them begins.
+#[test]
+fn what_waits_goes_in_its_order_whoever_begins() {
+    let mut ends = [end(true, ""), end(false, "")];
+    let place = Record {
+        kind: "peer".to_owned(),
+        version: 1,
+        role: Role::Supporting,
+        scope: Scope::Shared,
+        key: json!({ "public_key": A[1] }),
+        value: json!({ "endpoint": "192.0.2.1:51820", "since": 0 }),
+    };
+    ends[1].stand().state().expect("state").import(&[place]).expect("taken");
+    for n in 1..4 {
+        assert_eq!(ends[1].round(&packet(2, 1, n)).0, Fate::Absorb);
+    }
+    let (_, begun) = ends[0].round(&packet(1, 2, 9));
+    let out = converse(&mut ends, begun.into_iter().map(|emitted| emitted.bytes).collect(), 1);
+    let numbers: Vec<u16> = out.iter().map(|frame| u16::from_be_bytes([frame[34], frame[35]])).collect();
+    assert_eq!(numbers, [9, 1, 2, 3]);
 }
 
 /// The peer sends from another address: answers go there, and so does the state of who imports it.

@@ -147,8 +147,13 @@ impl WireGuard {
                 let end = at + answer.len();
                 peer.is_at(from, cx.now());
                 plan.send(from, &mut room.out[at - front..end], cx);
-                cx.count(HANDSHAKES, 1);
-                peer.flush(plan, &mut room.out, cx);
+                // A keepalive begins the session. After the answer to a handshake the other end begins it: what waits,
+                // waits on in its order.
+                let begins = room.out[at] == DATA;
+                cx.count(if begins { KEEPALIVES } else { HANDSHAKES }, 1);
+                if begins {
+                    peer.flush(plan, &mut room.out, cx);
+                }
                 None
             }
             // A cookie. Who knows the peer's public key and has seen our handshake can make one, and moves nobody by it.
