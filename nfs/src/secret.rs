@@ -6,6 +6,7 @@ mod tests;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use engine::Site;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,11 +14,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Longest file that a secret is read from.
 const MOST: u64 = 4096;
+/// Bytes of the shortest key.
+const LEAST_KEY: usize = 16;
 
 /// A secret as it was written. It is shown and serialised as its fingerprint, and its memory is cleared in the end.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,11 +32,16 @@ impl Secret {
         Secret(Zeroizing::new(text.trim().to_owned()))
     }
 
-    /// Reads a secret from a file.
+    /// Reads a secret from a file, whose name is as in a configuration.
     ///
     /// # Errors
-    /// Why the file cannot be read, without what is in it.
-    pub fn read(path: &Path) -> Result<Secret, String> {
+    /// Why the file cannot be read, without what is in it. Where a key stands in place of a name, it is not told.
+    pub fn read(site: &Site, name: &str) -> Result<Secret, String> {
+        let written = Secret::new(name);
+        if written.base64().is_some() || written.hex().is_some_and(|bytes| bytes.len() >= LEAST_KEY) {
+            return Err("this is a key, and not the name of a file with one".to_owned());
+        }
+        let path = &site.path(name);
         let fail = |error: io::Error| format!("{}: {error}", path.display());
         // What grows is copied: with all its room from the start, it leaves nothing behind.
         let mut text = Zeroizing::new(String::with_capacity(MOST as usize + 1));

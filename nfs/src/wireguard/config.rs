@@ -132,7 +132,7 @@ fn key(
         (Some(secret), None) => (name.to_owned(), secret.clone()),
         (None, Some(file)) => {
             let at = format!("{name}_file");
-            let read = Secret::read(&site.path(file));
+            let read = Secret::read(site, file);
             let secret = read.map_err(|message| ConfigError::at(&at, message))?;
             (at, secret)
         }
