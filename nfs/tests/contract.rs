@@ -33,8 +33,23 @@ macro_rules! contract {
 
 contract!(
     mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
-    nat64, nptv6, vpn, wireguard, ids
+    nat64, nptv6, static_nat, vpn, wireguard, ids
 );
+
+#[test]
+fn a_static_translator_keeps_the_contract_however_it_is_configured() {
+    for maps in [
+        "source = { \"10.0.0.0/8\" = \"203.0.0.0/8\" }",
+        "destination = { \"192.0.2.0/24\" = \"10.0.0.0/24\" }",
+        "source = { \"10.0.0.0/9\" = \"10.128.0.0/9\", \"192.0.2.0/24\" = \"10.1.0.0/24\" }\n\
+         destination = { \"10.128.0.0/9\" = \"10.0.0.0/9\", \"10.1.0.0/24\" = \"192.0.2.0/24\" }",
+        "source = { \"0.0.0.0/0\" = \"0.0.0.0/0\" }",
+    ] {
+        for icmp_errors in ["translate", "pass"] {
+            check("static_nat", &format!("{maps}\nicmp_errors = \"{icmp_errors}\""));
+        }
+    }
+}
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
