@@ -117,6 +117,35 @@ fn an_ids_with_rules_of_any_kind_keeps_the_contract() {
     }
 }
 
+/// Each packet by itself: then it reads what its rules read, and no more.
+#[cfg(feature = "ids")]
+#[test]
+fn an_ids_of_packets_keeps_the_contract() {
+    let eve = std::env::temp_dir().join(format!("braid-contract-{}.json", std::process::id()));
+    for rule in [
+        "alert udp any any -> any 53 (content:\"a\"; sid:1;)",
+        "drop tcp any any -> any any (content:\"e\"; nocase; sid:1;)",
+        "drop ip any any -> any any (content:\"e\"; nocase; sid:1;)",
+        "drop ip any any -> 10.0.0.0/9 any (sid:1;)",
+        "drop ip 10.0.0.0/9 any <> any any (sid:1;)",
+        "drop tcp any 80 <> any any (flags:S; sid:1;)",
+        "drop tcp any any -> any any (window:>100; sid:1;)",
+        "drop icmp any any -> any any (itype:8; icmp_id:7; sid:1;)",
+        "drop ip any any -> any any (ttl:<64; dsize:>10; sid:1;)",
+        "drop ip any any -> any any (tos:8; id:7; sid:1;)",
+        "drop ip any any -> any any (fragbits:M; sid:1;)",
+        "drop ip any any -> any any (ipv4.hdr; content:\"|00 00|\"; sid:1;)",
+        "pass udp any any -> any any (content:\"e\"; sid:1;)",
+    ] {
+        for mode in ["alert", "drop"] {
+            check("ids", &format!("rules = '{rule}'\nmode = \"{mode}\"\nscope = \"packets\""));
+        }
+    }
+    let rule = "alert udp any any -> any any (content:\"a\"; sid:1;)";
+    check("ids", &format!("rules = '{rule}'\nscope = \"packets\"\neve = \"{}\"", eve.display()));
+    let _ = std::fs::remove_file(eve);
+}
+
 /// Hosts of both sides are reached, so errors, echoes and questions leave; and limits of all kinds are met.
 #[test]
 fn a_router_between_two_sides_keeps_the_contract() {
