@@ -68,9 +68,9 @@ fn translated(from: u32, to: u32, len: u8, host: u32, udp: bool) -> (Vec<u8>, Ve
     let packet = |source: u32| {
         let packet = Builder::ethernet([2; 6], [4; 6]).ipv4(source, [192, 0, 2, 1]);
         if udp {
-            packet.udp(4000, 53).payload(b"x").build()
+            packet.udp(4000, 53).payload(b"long enough").build()
         } else {
-            packet.tcp(4000, 80).payload(b"x").build()
+            packet.tcp(4000, 80).payload(b"long enough").build()
         }
     };
     let mut frame = packet(before);
