@@ -47,6 +47,7 @@ SUBJECTS = {
     "nat": Subject("4 096 sessions", ["nat"]),
     "nat64": Subject("4 096 sessions, from IPv6 to IPv4", ["translator"], "six"),
     "ids": Subject("1 000 words, none of them there", ["inspect"], "words"),
+    "static_nat": Subject("one prefix of sources", ["addresses"]),
     "nptv6": Subject("one pair of prefixes", ["prefixes"], "six"),
 }
 # What the NFs of a chain of two do.
