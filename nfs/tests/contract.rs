@@ -33,7 +33,7 @@ macro_rules! contract {
 
 contract!(
     mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
-    nat64, nptv6, vpn, wireguard, ids
+    nat64, nptv6, vpn, wireguard, ids, external
 );
 
 fn check(kind: &str, config: &str) {
