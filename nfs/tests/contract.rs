@@ -36,6 +36,24 @@ contract!(
     nat64, nptv6, vpn, wireguard, ids, external
 );
 
+/// Alone and side by side, by either carrier, and the two halves of it on two servers.
+#[test]
+fn nfs_behind_ports_keep_the_contract() {
+    let branches = "branches = [{ out = \"wan\", in = \"dmz\", writes = [\"ip.src\", \"sport\"] }, \
+                    { out = \"dmz\", in = \"wan\", writes = [\"ip.ttl\"], fifo = true }]";
+    for config in [
+        "out = \"wan\"\nin = \"dmz\"\ncarrier = \"vlan\"\nwrites = [\"ip.ttl\"]\nfifo = true".to_owned(),
+        "out = \"wan\"\nin = \"dmz\"\nwrites = []\ndrops = false\non_timeout = \"pass\"\nunmarked = \"pass\""
+            .to_owned(),
+        branches.to_owned(),
+        format!("unmarked = \"send\"\ncreates = false\ncarrier = \"vlan\"\nin_flight = 40\n{branches}"),
+        "role = \"mirror\"\nout = \"wan\"".to_owned(),
+        "role = \"merge\"\nin = \"dmz\"\nwrites = [\"ip.ttl\", \"sport\"]".to_owned(),
+    ] {
+        check("external", &config);
+    }
+}
+
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
     let mut trial = Trial::example(registry.get(kind).expect(kind));

@@ -53,11 +53,14 @@ impl Config {
             let error = Diagnostic::error(0..0, format!("there is no chain '{name}'"));
             return Err(self.errors(vec![error.help(nearest::advice(name, known))]));
         };
-        let mut behind = chain.path().filter_map(|name| self.nf(name)).filter(|nf| !nf.configured.doors().is_empty());
+        let mut behind =
+            chain.path().filter_map(|name| self.nf(name)).filter(|nf| !nf.configured.doors().is_empty());
         if let Some(nf) = behind.next() {
-            let message = format!("'{}' lives behind ports, and in a replay there is nobody behind them", nf.name);
+            let message =
+                format!("'{}' lives behind ports, and in a replay there is nobody behind them", nf.name);
             return Err(self.errors(vec![
-                Diagnostic::error(nf.name_span.clone(), message).help("leave it out of the path, or use `braid run`"),
+                Diagnostic::error(nf.name_span.clone(), message)
+                    .help("leave it out of the path, or use `braid run`"),
             ]));
         }
         // NFs see the ports that the chain names, numbered as usual, and every gate leads to the one sink. The

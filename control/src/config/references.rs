@@ -166,7 +166,8 @@ fn doors(config: &Config, names: &Names, purpose: Purpose, diagnostics: &mut Vec
                     "chain '{}' begins at '{}', by which packets come back to '{}'",
                     chain.name, door.port, nf.name
                 );
-                let help = "let the chain begin at another port: those that come back go on in their own chain";
+                let help =
+                    "let the chain begin at another port: those that come back go on in their own chain";
                 diagnostics.push(Diagnostic::error(chain.from_span.clone(), message).help(help));
             }
             if let Some(other) = owners.insert(door.port.clone(), &nf.name) {
@@ -275,7 +276,11 @@ impl Config {
 
     /// The ports behind which NFs live, those of NFs in no chain left out.
     pub(super) fn doors(&self) -> impl Iterator<Item = (&NfConfig, Door)> {
-        let in_use = |nf: &&NfConfig| self.chains.iter().any(|chain| chain.path().any(|name| name == nf.name));
-        self.nfs.iter().filter(in_use).flat_map(|nf| nf.configured.doors().into_iter().map(move |door| (nf, door)))
+        let in_use =
+            |nf: &&NfConfig| self.chains.iter().any(|chain| chain.path().any(|name| name == nf.name));
+        self.nfs
+            .iter()
+            .filter(in_use)
+            .flat_map(|nf| nf.configured.doors().into_iter().map(move |door| (nf, door)))
     }
 }

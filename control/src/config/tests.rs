@@ -407,3 +407,5 @@ proptest::proptest! {
         }
     }
 }
+
+mod doors;

@@ -2,9 +2,10 @@
 
 use engine::Packet;
 use wire::checksum::update_u16;
+use wire::headers::MAX_VLANS;
 use wire::protocol::ether_type;
 use wire::vlan::TAG_LEN;
-use wire::{Headers, ethernet};
+use wire::{Headers, Malformed, ethernet};
 
 /// Two MAC addresses.
 const MACS: usize = 12;
@@ -46,6 +47,13 @@ pub(super) fn has_free_identification(headers: &Headers, frame: &[u8]) -> bool {
         && headers.ip_header_len() >= 20
         && headers.protocol() != Some(AH)
         && identification(headers, frame).is_some()
+}
+
+/// Whether a frame can have so many tags more: with too many nobody finds what it carries.
+pub(super) fn has_room_for_tags(headers: &Headers, frame: &[u8], tags: u8) -> bool {
+    frame.len() >= ethernet::HEADER_LEN
+        && headers.vlan_count() + tags <= MAX_VLANS
+        && headers.malformed() != Some(Malformed::VlanTruncated)
 }
 
 /// Whether a frame is IP.

@@ -206,7 +206,8 @@ impl Config {
     /// The branches that it has, a single one among them, without port numbers.
     fn branches(&self) -> Result<Vec<Branch>, ConfigError> {
         if self.branches.is_empty() {
-            let writes = self.writes.as_ref().map_or(Ok(Fields::ALL), |names| fields::parse("writes", names))?;
+            let writes =
+                self.writes.as_ref().map_or(Ok(Fields::ALL), |names| fields::parse("writes", names))?;
             let fifo = self.fifo;
             return Ok(vec![Branch {
                 out: None,
@@ -246,9 +247,8 @@ impl Config {
             }
             if self.branches.len() == 1 || self.branches.len() > MAX_BRANCHES {
                 let message = format!("{} branches are not 2 to {MAX_BRANCHES}", self.branches.len());
-                return Err(
-                    ConfigError::at("branches", message).help("write one NF as 'out' and 'in' without branches")
-                );
+                return Err(ConfigError::at("branches", message)
+                    .help("write one NF as 'out' and 'in' without branches"));
             }
         }
         let wants = |key: &'static str, here: bool, needed: bool| match (here, needed) {
@@ -266,7 +266,11 @@ impl Config {
         for (key, given, why) in [
             ("branches", of_several, "each role of two servers has one branch outside"),
             ("fifo", self.fifo, "two servers know time-outs alone"),
-            ("changes_length", self.changes_length, "let such an NF stand before the mirror or after the merge"),
+            (
+                "changes_length",
+                self.changes_length,
+                "let such an NF stand before the mirror or after the merge",
+            ),
             ("carrier", self.carrier == CarrierChoice::Id, "between servers a packet carries two VLAN tags"),
         ] {
             if given {
@@ -330,8 +334,9 @@ impl Plan {
         let pass = config.on_timeout == OnTimeout::Pass;
         if pass && (config.drops || !written.is_empty() || changes_length) {
             let message = "'pass' would let through what the NF drops or writes";
-            return Err(ConfigError::at("on_timeout", message)
-                .help("write on_timeout = \"drop\", or drops = false and writes = [] of an NF that only looks on"));
+            return Err(ConfigError::at("on_timeout", message).help(
+                "write on_timeout = \"drop\", or drops = false and writes = [] of an NF that only looks on",
+            ));
         }
         if config.timeout.0.is_zero() {
             return Err(ConfigError::at("timeout", "no answer comes at once").help("write \"20ms\""));
@@ -394,8 +399,11 @@ fn check_disjoint(branches: &[Branch]) -> Result<(), ConfigError> {
                     .help("run them one after the other, as two NFs of the chain"));
             }
             if branch.changes_length && other.changes_length {
-                return Err(ConfigError::at("branches", format!("branches {j} and {i} both change the length"))
-                    .help("run them one after the other, as two NFs of the chain"));
+                return Err(ConfigError::at(
+                    "branches",
+                    format!("branches {j} and {i} both change the length"),
+                )
+                .help("run them one after the other, as two NFs of the chain"));
             }
         }
     }

@@ -114,7 +114,6 @@ impl Joint {
     }
 
     pub(super) fn process(&mut self, plan: &Plan, burst: &mut Burst, cx: &mut Cx<'_>) {
-        self.expire(plan, cx);
         let back = plan.branches.first().and_then(|branch| branch.back);
         for i in 0..burst.len() {
             let far = back == Some(burst.ingress(i));
@@ -133,15 +132,7 @@ impl Joint {
         }
     }
 
-    fn arrive(
-        &mut self,
-        plan: &Plan,
-        number: u32,
-        far: bool,
-        burst: &mut Burst,
-        i: usize,
-        cx: &mut Cx<'_>,
-    ) {
+    fn arrive(&mut self, plan: &Plan, number: u32, far: bool, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) {
         let index = number % self.seats.len() as u32;
         let seat = &mut self.seats[index as usize];
         let mine = seat.number == Some(number);
@@ -189,9 +180,8 @@ impl Joint {
         let writes = plan.branches.first().map_or(wire::Fields::EMPTY, |branch| branch.writes);
         gather(&far, &mut self.far_bytes);
         gather(&here, &mut self.here_bytes);
-        let merged =
-            merge::overlay(&mut self.here_bytes, &self.far_bytes, writes, &mut self.scratch).is_ok()
-                && here.fill(&self.here_bytes);
+        let merged = merge::overlay(&mut self.here_bytes, &self.far_bytes, writes, &mut self.scratch).is_ok()
+            && here.fill(&self.here_bytes);
         cx.absorb(far);
         if merged {
             cx.count(MERGED, 1);

@@ -20,10 +20,7 @@ struct Ends {
 
 impl Lanes {
     pub(super) fn new(slots: usize) -> Lanes {
-        Lanes {
-            ends: vec![Ends { first: NONE, last: NONE }; LANES].into(),
-            next: vec![NONE; slots].into(),
-        }
+        Lanes { ends: vec![Ends { first: NONE, last: NONE }; LANES].into(), next: vec![NONE; slots].into() }
     }
 
     /// The lane of a flow.

@@ -14,6 +14,9 @@ pub(super) const MAX_BRANCHES: usize = 4;
 
 /// What every NF may do to a checksum and to a length, whether it says so or not.
 pub(super) const CHECKSUMS: Fields = Fields::of(&[Field::IpChecksum, Field::L4Checksum]);
+/// Two MAC addresses: tags come behind them.
+const MACS: usize = 12;
+
 /// What goes with a change of length.
 pub(super) const LENGTHS: Fields = Fields::of(&[Field::IpLength, Field::L4Length]);
 
@@ -55,6 +58,10 @@ pub(super) fn end(headers: &Headers, len: usize) -> usize {
         Some(ip) if !headers.is_cut() => len.min(headers.l3_offset() + ip),
         _ => len,
     }
+}
+
+fn padding(frame: &[u8]) -> usize {
+    frame.len() - end(&wire::parse(frame), frame.len())
 }
 
 fn unpadded(frame: &[u8]) -> &[u8] {
@@ -113,7 +120,7 @@ pub(super) fn merge<'s>(
     outputs: &[Output<'_>],
     scratch: &'s mut Scratch,
 ) -> Result<&'s [u8], Unmergeable> {
-    let padded = outputs.iter().all(|output| output.bytes.len() == original.len());
+    let padded = outputs.iter().all(|output| padding(output.bytes) == padding(original));
     let original = if padded { original } else { unpadded(original) };
     let mut views = [&[][..]; MAX_BRANCHES];
     let outputs = outputs.get(..outputs.len().min(MAX_BRANCHES)).unwrap_or_default();
@@ -184,7 +191,8 @@ fn equalise(original: &[u8], place: Option<Place>, out: &mut Vec<u8>) {
 }
 
 /// Where the branch inserted or removed bytes: what it has in common with the original at the front and at the end, apart
-/// from what it may write, must cover the shorter of the two. Where that leaves a choice, a border between headers.
+/// from what it may write, must cover the shorter of the two. Where that leaves a choice, what the headers say of it, or a
+/// border between them.
 fn place(original: &[u8], output: &[u8], writes: Fields, scratch: &mut Scratch) -> Option<Place> {
     let headers = wire::parse(original);
     let mask = paint(original, writes.union(CHECKSUMS).union(LENGTHS), scratch);
@@ -197,21 +205,27 @@ fn place(original: &[u8], output: &[u8], writes: Fields, scratch: &mut Scratch) 
     if low > high {
         return None;
     }
-    let borders = [
-        Some(12),
-        Some(headers.l3_offset()),
-        headers.is_ipv4().then(|| headers.l3_offset() + 20),
-        headers.l4_offset(),
-        headers.l4_offset().filter(|_| headers.is_tcp()).map(|at| at + 20),
-        headers.payload_offset(),
-        Some(short),
-    ];
-    let border = borders.into_iter().flatten().find(|at| (low..=high).contains(at));
-    Some(Place {
-        at: border.unwrap_or(low),
-        count: original.len().abs_diff(output.len()),
-        inserted: output.len() > original.len(),
-    })
+    let (count, inserted) = (original.len().abs_diff(output.len()), output.len() > original.len());
+    let after = wire::parse(output);
+    let moved = |before: Option<usize>, after: Option<usize>| match (before, after) {
+        (Some(before), Some(after)) if inserted => before + count == after,
+        (Some(before), Some(after)) => before == after + count,
+        _ => false,
+    };
+    let ip_end = headers.l3_offset() + if headers.is_ipv4() { 20 } else { 40 };
+    let payload = (headers.payload_offset(), after.payload_offset());
+    let said = if moved(Some(headers.l3_offset()), Some(after.l3_offset())) {
+        MACS
+    } else if moved(headers.l4_offset(), after.l4_offset()) {
+        ip_end
+    } else if moved(payload.0, payload.1) && headers.is_tcp() {
+        headers.l4_offset().map_or(low, |at| at + 20)
+    } else if payload.0 == payload.1 && payload.0.is_some() {
+        end(&headers, original.len()).saturating_sub(if inserted { 0 } else { count })
+    } else {
+        [MACS, headers.l3_offset(), ip_end].into_iter().find(|at| (low..=high).contains(at)).unwrap_or(low)
+    };
+    Some(Place { at: said.clamp(low, high), count, inserted })
 }
 
 /// A checksum that differences can be added to.

@@ -1,8 +1,9 @@
 //! The first of two servers: packets are numbered, and a copy of each leaves for the other branch.
 
+use super::carrier::has_room_for_tags;
 use super::config::Plan;
 use super::joint::{SPACE, number_tags};
-use super::TAGGED;
+use super::{TAGGED, UNMARKED};
 use engine::{Burst, Cx, Reason, WorkerSite};
 
 /// Where the numbers are. Nothing is kept of a packet.
@@ -20,6 +21,11 @@ impl Mirror {
     pub(super) fn process(&mut self, plan: &Plan, burst: &mut Burst, cx: &mut Cx<'_>) {
         let Some(port) = plan.branches.first().and_then(|branch| branch.out) else { return };
         for i in 0..burst.len() {
+            let headers = burst.headers(i);
+            if !has_room_for_tags(&headers, burst.bytes(i), 2) {
+                burst.drop(i, UNMARKED);
+                continue;
+            }
             let Some(bytes) = burst.prepend(i, 8) else {
                 burst.drop(i, Reason::NO_MBUFS);
                 continue;

@@ -123,17 +123,8 @@ impl Kind for External {
     const NAME: &'static str = "external";
     const SUMMARY: &'static str =
         "an NF behind a pair of ports (namespace, container, VM), or several side by side";
-    const DROPS: &'static [&'static str] = &[
-        "no_id",
-        "full",
-        "lost",
-        "garbage",
-        "duplicate",
-        "late",
-        "unidentified",
-        "unmarked",
-        "stopped",
-    ];
+    const DROPS: &'static [&'static str] =
+        &["no_id", "full", "lost", "garbage", "duplicate", "late", "unidentified", "unmarked", "stopped"];
     const COUNTERS: &'static [&'static str] = &[
         "marked",
         "tagged",

@@ -79,10 +79,7 @@ impl Whole {
         let slots = plan.in_flight as usize;
         let several = plan.branches.len() > 1;
         Whole {
-            circles: [
-                Circle::new(IDENTIFICATIONS.0, IDENTIFICATIONS.1),
-                Circle::new(VLANS.0, VLANS.1),
-            ],
+            circles: [Circle::new(IDENTIFICATIONS.0, IDENTIFICATIONS.1), Circle::new(VLANS.0, VLANS.1)],
             slots: (0..slots).map(|_| Slot::default()).collect(),
             free: (0..plan.in_flight).rev().collect(),
             lanes: Lanes::new(slots),
@@ -103,7 +100,6 @@ impl Whole {
 
     /// Packets on their way out and on their way back.
     pub(super) fn process(&mut self, plan: &Plan, burst: &mut Burst, cx: &mut Cx<'_>) {
-        self.expire(plan, cx);
         for i in 0..burst.len() {
             let ingress = burst.ingress(i);
             match plan.branches.iter().position(|branch| branch.back == Some(ingress)) {
@@ -121,6 +117,9 @@ impl Whole {
         let Some(carrier) = choose(plan.carrier, &headers, frame) else {
             return pass_unmarked(plan, burst, i, cx);
         };
+        if self.free.is_empty() || !self.circles[carrier.index()].has_free() {
+            self.expire(plan, cx);
+        }
         let refusal = match &self.free[..] {
             [] => Some(FULL),
             _ if !self.circles[carrier.index()].has_free() => Some(NO_ID),
@@ -292,9 +291,7 @@ impl Whole {
             Known::Wrong(DUPLICATE)
         } else if silent >> branch & 1 == 1 {
             Known::Wrong(LATE)
-        } else if !plan.branches[branch].changes_length
-            && entry.len as usize != merge::end(headers, len)
-        {
+        } else if !plan.branches[branch].changes_length && entry.len as usize != merge::end(headers, len) {
             Known::Wrong(GARBAGE)
         } else {
             Known::Answer(entry.slot, carrier)
@@ -398,7 +395,8 @@ impl Whole {
         }
     }
 
-    /// Gives up what has waited long enough.
+    /// Gives up what has waited long enough. Timers do so, when all that has come in has been looked at: a worker that stood
+    /// still for a while has answers to read before it may miss any.
     pub(super) fn expire(&mut self, plan: &Plan, cx: &mut Cx<'_>) {
         for carrier in CARRIERS {
             while let Some(entry) = self.circles[carrier.index()].expire(cx.now(), plan.timeout) {
@@ -422,7 +420,8 @@ impl Whole {
         }
         for number in 0..self.slots.len() as u32 {
             let slot = &mut self.slots[number as usize];
-            let held = slot.original.take().into_iter().chain(slot.answers.iter_mut().filter_map(Option::take));
+            let held =
+                slot.original.take().into_iter().chain(slot.answers.iter_mut().filter_map(Option::take));
             held.for_each(|packet| cx.discard(packet, STOPPED));
         }
         let slots = self.slots.len();
@@ -435,11 +434,12 @@ impl Whole {
 /// What carries the id of a packet, if anything can.
 fn choose(choice: CarrierChoice, headers: &Headers, frame: &[u8]) -> Option<Carrier> {
     let identification = carrier::has_free_identification(headers, frame);
+    let tags = carrier::has_room_for_tags(headers, frame, 1);
     match choice {
-        CarrierChoice::Vlan => Some(Carrier::Vlan),
+        CarrierChoice::Vlan if tags => Some(Carrier::Vlan),
         CarrierChoice::Auto | CarrierChoice::Id if identification => Some(Carrier::Identification),
-        CarrierChoice::Auto if carrier::is_ip(headers) => Some(Carrier::Vlan),
-        CarrierChoice::Auto | CarrierChoice::Id => None,
+        CarrierChoice::Auto if tags && carrier::is_ip(headers) => Some(Carrier::Vlan),
+        _ => None,
     }
 }
 
@@ -463,7 +463,8 @@ fn pass_unmarked(plan: &Plan, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) {
 fn unite(plan: &Plan, slot: &mut Slot, scratch: &mut Scratch, cx: &mut Cx<'_>) -> bool {
     let Some(original) = &slot.original else { return false };
     let bytes = slot.answers.each_ref().map(|answer| answer.as_ref().map(whole_bytes).unwrap_or_default());
-    let mut outputs = [Output { bytes: &[], writes: wire::Fields::EMPTY, changes_length: false }; MAX_BRANCHES];
+    let mut outputs =
+        [Output { bytes: &[], writes: wire::Fields::EMPTY, changes_length: false }; MAX_BRANCHES];
     for ((output, branch), bytes) in outputs.iter_mut().zip(&plan.branches).zip(&bytes) {
         *output = Output { bytes, writes: branch.writes, changes_length: branch.changes_length };
     }
