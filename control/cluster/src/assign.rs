@@ -206,3 +206,6 @@ fn pairs_of(problem: &Problem, path: &[usize], pairs: &[(String, String)]) -> Op
     }
     Some(made)
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,3 +217,6 @@ fn tunnel(number: u16, a: &Link, b: &Link) -> (Table, Table, String) {
     let matches = format!("udp.dport == {port} and ip.src == {}", a.address);
     (nf("vxlan", "encap", encap), nf("vxlan", "decap", decap), matches)
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,6 @@ fn moved(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) ->
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
