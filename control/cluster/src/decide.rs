@@ -143,33 +143,29 @@ impl Next<'_> {
         if same_problem && self.plan.complaint.is_some() {
             return;
         }
-        if !same_problem {
-            match self.place(&wanted, &before.place) {
-                Ok(Placed { place, cost, lower_bound, note }) => {
-                    (self.plan.place, self.plan.cost, self.plan.lower_bound) = (place, cost, lower_bound);
-                    self.plan.complaint = None;
-                    let moved = moved(&before.place, &self.plan.place);
-                    let what = if moved.is_empty() {
-                        "all stay where they are".to_owned()
-                    } else {
-                        moved.join(", ")
-                    };
-                    let name = if moved.is_empty() { "kept" } else { "planned" };
-                    self.tell(name, format!("{why}: {what}; costs {cost:.0}{note}"));
-                }
-                Err(error) => return self.complain("no_plan", format!("{why}: {error}; what runs goes on")),
-            }
+        let found = match same_problem {
+            true => Ok(None),
+            false => self.place(&wanted, &before.place).map(Some),
+        };
+        let joined = found.and_then(|found| {
+            let place = found.as_ref().map_or(&before.place, |placed| &placed.place);
+            let cut = cut(&wanted, &there.servers, place, &before.hops)?;
+            Ok((found, cut))
+        });
+        let (found, Cut { parts, hops }) = match joined {
+            Ok(joined) => joined,
+            Err(error) => return self.complain("no_plan", format!("{why}: {error}; what runs goes on")),
+        };
+        if let Some(Placed { place, cost, lower_bound, note }) = found {
+            (self.plan.place, self.plan.cost, self.plan.lower_bound) = (place, cost, lower_bound);
+            self.plan.complaint = None;
+            let moved = moved(&before.place, &self.plan.place);
+            let stay = "all stay where they are".to_owned();
+            let (name, what) = if moved.is_empty() { ("kept", stay) } else { ("planned", moved.join(", ")) };
+            self.tell(name, format!("{why}: {what}; costs {cost:.0}{note}"));
         }
-        match cut(&wanted, &there.servers, &self.plan.place, &before.hops) {
-            Ok(Cut { parts, hops }) => {
-                self.plan.hops = hops;
-                self.write_parts(parts);
-            }
-            Err(error) => {
-                self.plan.place = before.place;
-                self.complain("no_plan", format!("{why}: {error}; what runs goes on"));
-            }
-        }
+        self.plan.hops = hops;
+        self.write_parts(parts);
     }
 
     /// What has changed since the last plan.
