@@ -46,6 +46,7 @@ fn plan(kind: &str, workers: usize, config: &str) -> Plan {
     };
     Plan {
         cores: vec![0; workers],
+        helpers: Vec::new(),
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports: vec![port("in", "net_null0,no-rx=1"), port("out", "net_null1,no-rx=1")],
@@ -61,6 +62,7 @@ fn plan(kind: &str, workers: usize, config: &str) -> Plan {
             matcher: Expression::parse("all").expect("an expression"),
             path: vec![0],
             to: vec![1],
+            parallel: None,
         }],
         seed: 7,
     }

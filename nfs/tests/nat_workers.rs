@@ -70,6 +70,7 @@ fn plan(workers: usize, input: &Path, output: &Path) -> Plan {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Plan {
         cores: (0..workers).map(|worker| worker % cores).collect(),
+        helpers: Vec::new(),
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports: vec![
@@ -83,6 +84,7 @@ fn plan(workers: usize, input: &Path, output: &Path) -> Plan {
             matcher: Expression::parse("all").expect("an expression"),
             path: vec![0],
             to: vec![1],
+            parallel: None,
         }],
         seed: 7,
     }

@@ -1,7 +1,8 @@
-//! `braid replay FILE.toml IN OUT [--chain NAME] [--state STATE.json] [--json]`
+//! `braid replay FILE.toml IN OUT [--chain NAME] [--parallel off|auto|max] [--state STATE.json] [--json]`
 
 use super::{Failure, Outcome, session, show_warnings};
 use control::config::{unreadable, unwritable};
+use control::planning::Mode;
 use control::{Config, signals};
 use engine::{Engine, EngineError, Record, Registry, Selector, StateError};
 use std::collections::BTreeMap;
@@ -22,6 +23,10 @@ pub struct Args {
     /// The chain [default: the first]
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
+    /// How much of the chain runs side by side, whatever the configuration says; with helpers on as many threads as that
+    /// takes, also where there are fewer cores
+    #[arg(long, value_enum, value_name = "MODE")]
+    parallel: Option<Side>,
     /// Write every NF's state at the end, in a canonical order
     #[arg(long, value_name = "STATE.json")]
     state: Option<PathBuf>,
@@ -30,10 +35,30 @@ pub struct Args {
     json: bool,
 }
 
+/// `--parallel`
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Side {
+    /// In order
+    Off,
+    /// What is faster side by side, by the measured cycles that `delays` names
+    Auto,
+    /// All that the rules allow
+    Max,
+}
+
 /// Plays the capture to its end. The timestamps in it are the engine's clock, so the same input gives the same
 /// output.
 pub fn run(args: &Args, registry: &Registry) -> Outcome {
-    let config = Config::read_for_replay(&args.file, registry).map_err(Failure::config)?;
+    let mut config = Config::read_for_replay(&args.file, registry).map_err(Failure::config)?;
+    if let Some(side) = args.parallel {
+        let mode = match side {
+            Side::Off => Mode::Off,
+            Side::Auto => Mode::Auto,
+            Side::Max => Mode::Max,
+        };
+        config.chains.iter_mut().for_each(|chain| chain.parallel = mode);
+        config.engine.helpers = Some(usize::MAX);
+    }
     show_warnings(config.warnings(), &config);
     check_files(args)?;
     let replay = config.replay(args.chain.as_deref(), &args.input, &args.output).map_err(Failure::config)?;

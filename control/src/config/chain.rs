@@ -2,7 +2,10 @@
 
 use super::diagnostic::Diagnostic;
 use super::section::{Placed, Section};
+use crate::planning::Mode;
+use engine::OnPanic;
 use std::ops::Range;
+use std::time::Duration;
 use tables::expression::Expression;
 
 /// One chain as the file has it; names are not looked up yet.
@@ -16,6 +19,12 @@ pub struct ChainConfig {
     pub matches: String,
     /// The same, understood.
     pub matcher: Expression,
+    /// How much of it runs side by side.
+    pub parallel: Mode,
+    /// How long a worker waits for a branch.
+    pub patience: Duration,
+    /// What becomes of packets for which a branch does not answer.
+    pub on_timeout: OnPanic,
     pub(super) name_span: Range<usize>,
     pub(super) from_span: Range<usize>,
     pub(super) path: Vec<Placed<String>>,
@@ -34,11 +43,8 @@ impl ChainConfig {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Parallel {
-    Sequential,
-    Max,
-}
+/// How long a worker waits for a branch if nothing is said: far longer than any NF takes for a burst.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads one table. `None` when it cannot be used.
 pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<ChainConfig> {
@@ -50,14 +56,11 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<Cha
     };
     let path = section.strings("path", "\"edge\", or path = [\"edge\", \"watch\"]");
     let to = section.strings("to", "\"wan\", or to = [\"wan\", \"dmz\"]");
-    let modes = [("off", Parallel::Sequential), ("auto", Parallel::Sequential), ("max", Parallel::Max)];
-    if let Some((Parallel::Max, span)) = section.word("parallel", &modes) {
-        section.report(
-            Diagnostic::error(span, "parallel segments are not in this version").help(
-                "write \"off\", or \"auto\", which runs the NFs in order as long as that is all there is",
-            ),
-        );
-    }
+    let modes = [("off", Mode::Off), ("auto", Mode::Auto), ("max", Mode::Max)];
+    let parallel = section.word("parallel", &modes).map_or(Mode::Off, |(mode, _)| mode);
+    let patience = section.duration("branch_timeout").map_or(PATIENCE, |(patience, _)| patience);
+    let fates = [("drop", OnPanic::Drop), ("pass", OnPanic::Bypass)];
+    let on_timeout = section.word("on_branch_timeout", &fates).map_or(OnPanic::Drop, |(fate, _)| fate);
     for (key, absent, help) in [
         ("name", name.is_none() && section.value("name").is_none(), "write name = \"egress\""),
         ("from", from.is_none() && section.value("from").is_none(), "name the port where packets come from"),
@@ -80,7 +83,19 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<Cha
     section.finish();
     let ((name, name_span), (from, from_span), (to, _), (matches, matcher)) = (name?, from?, to?, matcher?);
     let path = path.map(|(path, _)| path).unwrap_or_default();
-    Some(ChainConfig { name, from, matches, matcher, name_span, from_span, path, to })
+    Some(ChainConfig {
+        name,
+        from,
+        matches,
+        matcher,
+        parallel,
+        patience,
+        on_timeout,
+        name_span,
+        from_span,
+        path,
+        to,
+    })
 }
 
 fn read_match(section: &mut Section<'_, '_, '_>, source: &str) -> Option<(String, Expression)> {

@@ -1,7 +1,9 @@
 //! What changes from one configuration to the next.
 
+use super::chain::PATIENCE;
 use super::{Config, PortConfig, SocketChoice};
 use crate::duration;
+use crate::planning::Mode;
 use engine::{Idle, OnPanic};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,6 +106,9 @@ fn engine(config: &Config) -> Value {
     let settings = &config.engine;
     json!({
         "cores": settings.cores,
+        "helpers": settings.helpers,
+        "delays": settings.delays,
+        "replan": settings.replan.map(duration::format),
         "idle": match settings.idle { Idle::Spin => "spin", Idle::Adaptive => "adaptive" },
         "hugepages": settings.hugepages,
         "memory": settings.memory_mb,
@@ -160,6 +165,9 @@ fn chains(config: &Config) -> Value {
             "match": if chain.matches.is_empty() { Value::Null } else { json!(chain.matches) },
             "path": chain.path().collect::<Vec<_>>(),
             "to": chain.to().collect::<Vec<_>>(),
+            "parallel": Some(chain.parallel).filter(|mode| *mode != Mode::Off),
+            "branch_timeout": Some(chain.patience).filter(|wait| *wait != PATIENCE).map(duration::format),
+            "on_branch_timeout": Some("pass").filter(|_| chain.on_timeout == OnPanic::Bypass),
         });
         (chain.name.clone(), given(table))
     };

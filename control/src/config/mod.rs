@@ -26,6 +26,7 @@ mod files;
 mod machine;
 mod nearest;
 mod nf;
+mod parallel;
 mod plan;
 mod port;
 mod references;
@@ -41,6 +42,7 @@ pub use diff::{Change, ChangeKind, diff};
 pub use files::{unreadable, unwritable};
 pub(crate) use nearest::advice as nearest_name;
 pub use nf::{NfConfig, kind_advice};
+pub use parallel::Decision;
 pub use plan::Replay;
 pub use port::{PortConfig, PortDevice};
 pub use settings::{EngineSettings, SocketChoice};
@@ -98,6 +100,19 @@ impl Config {
     /// As [`Config::read`].
     pub fn read_for_replay(path: &Path, registry: &Registry) -> Result<Config, ConfigErrors> {
         Config::read_for(path, registry, Purpose::Replay)
+    }
+
+    /// [`Config::read_for_replay`] of a text.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn parse_for_replay(
+        text: &str,
+        file: &str,
+        folder: &Path,
+        registry: &Registry,
+    ) -> Result<Config, ConfigErrors> {
+        Config::parse_for(text, file, folder, registry, Purpose::Replay)
     }
 
     fn read_for(path: &Path, registry: &Registry, purpose: Purpose) -> Result<Config, ConfigErrors> {

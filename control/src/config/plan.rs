@@ -28,7 +28,11 @@ impl Config {
     /// All that is wrong with the NFs, each at the key that caused it; too few buffers, too little memory.
     pub fn plan(&self) -> Result<(Plan, Vec<Diagnostic>), ConfigErrors> {
         let (prepared, mut diagnostics) = self.prepare_all();
-        let Some(plan) = self.assemble(prepared) else { return Err(self.errors(diagnostics)) };
+        let Some(mut plan) = self.assemble(prepared) else { return Err(self.errors(diagnostics)) };
+        match self.delays().and_then(|delays| self.decide(&plan, &delays)) {
+            Ok(decisions) => self.run_as_decided(&mut plan, &decisions),
+            Err(error) => diagnostics.push(error),
+        }
         self.check_buffers(&plan, &mut diagnostics);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             return Err(self.errors(diagnostics));
@@ -94,8 +98,13 @@ impl Config {
             matcher: chain.matcher.clone(),
             path: (0..nfs.len()).collect(),
             to: vec![1; chain.to.len()],
+            parallel: None,
         }];
-        let plan = self.frame(ports, nfs, chains, self.replay_seed());
+        let mut plan = self.frame(ports, nfs, chains, self.replay_seed());
+        match self.delays().and_then(|delays| self.decide(&plan, &delays)) {
+            Ok(decisions) => self.run_as_decided(&mut plan, &decisions),
+            Err(error) => return Err(self.errors(vec![error])),
+        }
         Ok(Replay { plan, chain: chain.name.clone(), source: chain.from.clone(), sink })
     }
 
@@ -194,6 +203,7 @@ impl Config {
                         .map(|name| kept.iter().position(|nf| *nf == name))
                         .collect::<Option<_>>()?,
                     to: chain.to().map(|to| number(&names, to)).collect::<Option<_>>()?,
+                    parallel: None,
                 })
             })
             .collect();
@@ -203,6 +213,7 @@ impl Config {
     fn frame(&self, ports: Vec<PortPlan>, nfs: Vec<NfPlan>, chains: Vec<ChainPlan>, seed: u64) -> Plan {
         Plan {
             cores: self.engine.cores.clone(),
+            helpers: Vec::new(),
             idle: self.engine.idle,
             buffers: self.engine.buffers,
             ports,

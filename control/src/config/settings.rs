@@ -6,6 +6,7 @@ use crate::cores;
 use engine::{Buffers, Idle};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What holds for the whole engine.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,6 +15,12 @@ pub struct EngineSettings {
     pub cores: Vec<usize>,
     /// Whether the cores were named in the file, or chosen for a number of workers.
     pub cores_named: bool,
+    /// Helpers of each worker, if their number was given; else as many as there are cores to spare.
+    pub helpers: Option<usize>,
+    /// Measured cycles of NFs, to plan chains by.
+    pub delays: Option<PathBuf>,
+    /// How often chains with `parallel = "auto"` are planned anew; `None`: never.
+    pub replan: Option<Duration>,
     /// What a worker does when there is nothing to do.
     pub idle: Idle,
     /// Take memory from hugepages.
@@ -28,6 +35,8 @@ pub struct EngineSettings {
     pub socket: SocketChoice,
     /// Where `hugepages` stands in the text, if it does.
     pub(super) hugepages_span: Range<usize>,
+    /// Where `delays` stands in the text, if it does.
+    pub(super) delays_span: Range<usize>,
     /// Where `memory` stands in the text, if it does.
     pub(super) memory_span: Range<usize>,
     /// Where `buffers` stands in the text, if it does.
@@ -53,6 +62,9 @@ impl Default for EngineSettings {
         EngineSettings {
             cores: cores::choose(1, cores::allowed()),
             cores_named: false,
+            helpers: None,
+            delays: None,
+            replan: Some(REPLAN),
             idle: Idle::Spin,
             hugepages: false,
             memory_mb: None,
@@ -60,6 +72,7 @@ impl Default for EngineSettings {
             seed: None,
             socket: SocketChoice::Default,
             hugepages_span: 0..0,
+            delays_span: 0..0,
             memory_span: 0..0,
             buffers_span: 0..0,
             socket_span: 0..0,
@@ -70,11 +83,17 @@ impl Default for EngineSettings {
 /// Most workers that can be asked for.
 const MAX_WORKERS: u64 = 256;
 
+/// Most helpers of a worker.
+const MAX_HELPERS: u64 = 31;
+/// How often chains are planned anew if nothing is said.
+const REPLAN: Duration = Duration::from_secs(10);
+
 /// Reads the table.
 pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSettings {
     let place = |key| section.place(key).unwrap_or_default();
     let mut settings = EngineSettings {
         hugepages_span: place("hugepages"),
+        delays_span: place("delays"),
         memory_span: place("memory"),
         buffers_span: place("buffers"),
         socket_span: place("socket"),
@@ -83,6 +102,11 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSet
     read_cores(&mut section, &mut settings);
     if let Some((idle, _)) = section.word("idle", &[("spin", Idle::Spin), ("adaptive", Idle::Adaptive)]) {
         settings.idle = idle;
+    }
+    settings.helpers = section.integer("helpers", 0..=MAX_HELPERS).map(|(helpers, _)| helpers as usize);
+    settings.delays = section.string("delays", "\"run.json\"").map(|(file, _)| folder.join(file));
+    if let Some((period, _)) = section.duration("replan") {
+        settings.replan = Some(period).filter(|period| !period.is_zero());
     }
     settings.hugepages = section.boolean("hugepages").unwrap_or(false);
     if let Some((text, span)) = section.string("memory", "\"512M\"") {

@@ -1,10 +1,12 @@
 //! Planning of chains: which of their NFs may run side by side, what that gains, and why not where it does not.
 
+mod decision;
 mod delays;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use decision::{Mode, branches, decide, for_engine};
 pub use delays::{Delays, DelaysError};
 pub use rules::{Profile, Reason, Rule, reasons};
 
@@ -134,16 +136,8 @@ pub fn stages(plan: &engine::Plan, delays: &Delays) -> Vec<(String, Vec<Stage>)>
     chains.collect()
 }
 
-/// Plans one chain.
-///
-/// # Errors
-/// More NFs than are planned for.
-pub fn plan_chain(
-    chain: &str,
-    stages: &[Stage],
-    costs: Costs,
-    effort: Effort,
-) -> Result<ChainPlanning, DagError> {
+/// What must stay in order of a chain, and why. A delay that is not known makes each count as 1.
+fn graph(stages: &[Stage]) -> Result<(Dag, Vec<Pair>), DagError> {
     let mut pairs = Vec::new();
     let (mut edges, mut swaps) = (Vec::new(), Vec::new());
     for later in 0..stages.len() {
@@ -161,9 +155,24 @@ pub fn plan_chain(
             pairs.push(Pair { earlier, later, parallel, exchangeable, reasons });
         }
     }
-    let delays_known = stages.iter().all(|stage| stage.cycles.is_some());
-    let delay = |stage: &Stage| if delays_known { stage.cycles.unwrap_or(1) } else { 1 };
+    let known = stages.iter().all(|stage| stage.cycles.is_some());
+    let delay = |stage: &Stage| stage.cycles.filter(|_| known).unwrap_or(1);
     let dag = Dag::new(stages.iter().map(delay).collect(), &edges)?.with_swaps(&swaps);
+    Ok((dag, pairs))
+}
+
+/// Plans one chain.
+///
+/// # Errors
+/// More NFs than are planned for.
+pub fn plan_chain(
+    chain: &str,
+    stages: &[Stage],
+    costs: Costs,
+    effort: Effort,
+) -> Result<ChainPlanning, DagError> {
+    let (dag, pairs) = graph(stages)?;
+    let delays_known = stages.iter().all(|stage| stage.cycles.is_some());
     let names: Vec<String> = stages.iter().map(|stage| stage.profile.name.clone()).collect();
     let predicted = |segment: Segment| Predicted {
         text: segment.text(&names),
@@ -194,10 +203,7 @@ pub fn plan_chain(
     let auto = if delays_known {
         choose(&dag, costs, effort)
     } else {
-        let unknown = stages.iter().filter(|stage| stage.cycles.is_none());
-        let unknown: Vec<&str> = unknown.map(|stage| stage.profile.name.as_str()).collect();
-        let reason =
-            format!("the delay of {} is not known: measure with `braid run --json`", unknown.join(", "));
+        let reason = decision::unknown(stages);
         Choice { segment: sequence.clone(), latency: dag.sequential(), reason }
     };
     let critical = dag.critical();

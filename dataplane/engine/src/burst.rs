@@ -1,6 +1,8 @@
 //! The burst: the unit of work. Packets, what is known of their headers, and a verdict for each.
 
+use crate::merge::FRONT;
 use crate::packet::{Origin, Packet};
+use crate::segment::Copies;
 use crate::source::PLAN_PORT;
 use crate::verdict::{Reason, Verdict};
 use dpdk::{BURST, Mbuf, Mbufs, Received, RxQueue};
@@ -360,6 +362,58 @@ impl Burst {
         into.ingress = self.ingress.filter(|_| start == 0 || into.ingress == self.ingress);
         into.parsed = moved_parsed;
         into.exceptions = 0;
+    }
+
+    /// Puts another reference to each packet into an empty burst, or a copy of what may be written to, with all that is
+    /// known of them. `false`: there were no mbufs for it; `into` is empty then.
+    pub(crate) fn mirror(&mut self, copies: Copies, into: &mut Burst) -> bool {
+        into.clear();
+        for mbuf in self.mbufs.iter_mut() {
+            let twin = match copies {
+                Copies::Nothing => Some(mbuf.share()),
+                Copies::Front => mbuf.copy_front(FRONT as u32),
+                Copies::Whole => mbuf.copy(),
+            };
+            let Some(twin) = twin.filter(|_| !into.mbufs.is_full()) else {
+                into.clear();
+                return false;
+            };
+            // There is room: both hold as many.
+            let _ = into.mbufs.push(twin);
+        }
+        into.headers = self.headers;
+        (into.parsed, into.bytes, into.usual) = (self.parsed, self.bytes, self.usual);
+        (into.ipv4, into.ingress) = (self.ipv4, self.ingress);
+        if !Arc::ptr_eq(&into.ports, &self.ports) {
+            into.ports.clone_from(&self.ports);
+        }
+        true
+    }
+
+    /// Puts a packet in place of another one.
+    pub(crate) fn replace(&mut self, i: usize, mbuf: Mbuf) {
+        self.resize(i);
+        if let Some(place) = self.mbufs.get_mut(i) {
+            *place = mbuf;
+        }
+    }
+
+    /// Frees the packets whose bit is set; the others keep their order and what is known of them.
+    pub(crate) fn remove(&mut self, mask: u32) {
+        let (mut kept, mut parsed) = (0, 0u32);
+        for i in 0..self.len() {
+            if mask >> i & 1 == 1 {
+                drop(self.mbufs.take(i));
+            } else {
+                self.headers[kept] = self.headers[i];
+                parsed |= (self.parsed >> i & 1) << kept;
+                kept += 1;
+            }
+        }
+        self.mbufs.compact();
+        (self.parsed, self.exceptions, self.bytes) = (parsed, 0, None);
+        // Of usual packets the rest are.
+        self.usual = self.usual.filter(|&usual| usual);
     }
 
     /// Frees all packets.

@@ -1,5 +1,6 @@
 //! The workers' threads, as control sees them.
 
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::EngineError;
 use crate::graph::Graph;
@@ -42,7 +43,7 @@ impl Hand {
         let (eal, own) = (eal.clone(), signals.clone());
         let (ready, started) = bounded::<Result<(), String>>(1);
         let body = move || {
-            let prepared = prepare_thread(&eal, core, idle, &own);
+            let prepared = prepare_thread(&eal, core, idle, &own.bell);
             let _guard = match prepared {
                 Ok(guard) => guard,
                 Err(message) => {
@@ -114,17 +115,17 @@ fn stalled(worker: usize) -> EngineError {
 }
 
 /// Pins the thread and makes it known to DPDK.
-fn prepare_thread(
+pub(crate) fn prepare_thread(
     eal: &Eal,
     core: usize,
     idle: Idle,
-    signals: &Signals,
+    bell: &Bell,
 ) -> Result<dpdk::ThreadGuard, String> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(format!("core {core} is not there, or this process may not run on it"));
     }
     if idle == Idle::Adaptive {
-        signals.bell.install().map_err(|error| format!("an event to wake it by: {error}"))?;
+        bell.install().map_err(|error| format!("an event to wake it by: {error}"))?;
         // Naps are far shorter than the default slack of 50 µs would allow.
         let slack = std::num::NonZeroU64::new(1_000);
         if let Err(error) = rustix::thread::set_current_timer_slack(slack) {

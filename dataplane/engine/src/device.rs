@@ -113,7 +113,7 @@ impl Plan {
     }
 
     /// How many packet buffers can be in use at once: descriptors of all queues, what the workers keep at hand,
-    /// what waits before transmit queues, rings between workers.
+    /// what waits before transmit queues, rings between workers, branches of parallel segments.
     pub fn buffers_needed(&self) -> u32 {
         const DESCRIPTORS: u32 = 1024;
         let workers = self.cores.len() as u32;
@@ -130,6 +130,7 @@ impl Plan {
         ports
             + workers * (CACHE * 3 / 2 + 16 * crate::BURST as u32)
             + workers * (workers - 1) * crate::graph::RING
+            + self.helpers.len() as u32 * (CACHE * 3 / 2 + 4 * crate::BURST as u32)
     }
 }
 

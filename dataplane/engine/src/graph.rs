@@ -1,9 +1,11 @@
 //! What one worker runs in one generation: its instances, queues and rings. It moves as a whole: control hands
 //! it in, and takes it back when the next one comes.
 
+use crate::branch::Branch;
 use crate::burst::PortNumbers;
 use crate::fragments::Fragments;
 use crate::inbox::Signals;
+use crate::lane::Lane;
 use crate::layout::Layout;
 use crate::nf::{Nf, Update};
 use crate::sink::Tx;
@@ -41,6 +43,10 @@ pub(crate) struct Graph {
     pub signals: Arc<[Arc<Signals>]>,
     /// By chain: its bursts, to measure one in [`SAMPLE`].
     pub bursts: Vec<u32>,
+    /// By fork: its branches; `None` while one is away for too long.
+    pub forks: Vec<Vec<Option<Box<Branch>>>>,
+    /// The worker's helpers.
+    pub lanes: Vec<Lane>,
     pub fragments: Fragments,
     pub ports: Arc<PortNumbers>,
     pub pool: Pool,

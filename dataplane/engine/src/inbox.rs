@@ -24,7 +24,7 @@ pub(crate) enum Message {
     Install(Box<Graph>),
     /// Take this graph, which was yours, back: nothing came of it.
     Return(Box<Graph>),
-    /// An instance in place of one that panicked, if the generation is still this one.
+    /// An instance in place of one that is gone, if the generation is still this one and it has not come back.
     Replace { nf: usize, generation: u32, instance: Box<dyn Nf> },
     /// End the thread.
     Exit,
@@ -80,11 +80,23 @@ pub(crate) struct Report {
     pub event: Event,
 }
 
-/// An instance panicked; it comes along, to be dropped away from the packets.
+/// Why an instance is no longer there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Why {
+    /// It panicked.
+    Panic,
+    /// Its branch did not answer in time.
+    Silent,
+    /// It answered after another one had taken its place.
+    Replaced,
+}
+
+/// An instance is no longer there; it comes along where it can, to be dropped away from the packets.
 pub(crate) struct Fall {
     pub time: Time,
     pub nf: usize,
     pub generation: u32,
     pub worker: usize,
     pub instance: Option<Box<dyn Nf>>,
+    pub why: Why,
 }

@@ -1,8 +1,9 @@
 //! A plan, compiled: what every worker of one generation agrees on.
 
-use crate::effects::Affinity;
-use crate::plan::{OnPanic, Plan};
+use crate::effects::{Affinity, Effects};
+use crate::plan::{ChainPlan, OnPanic, Parallel, Plan};
 use crate::registry::Prepared;
+use crate::segment::{Fork, Segment, Step, Terms};
 use crate::steer::Rule;
 use std::ops::Range;
 use std::sync::Arc;
@@ -53,6 +54,12 @@ pub(crate) struct Chain {
     pub select: Select,
     pub path: Vec<usize>,
     pub stages: Vec<Stage>,
+    /// By stage, or for all of the chain where one worker owns all packets: what runs when. Empty: nothing runs side by
+    /// side.
+    pub steps: Vec<Vec<Step>>,
+    /// How long a worker waits for a branch, in TSC cycles.
+    pub patience: u64,
+    pub on_timeout: OnPanic,
     pub to: Vec<usize>,
 }
 
@@ -114,17 +121,27 @@ impl Layout {
             )
         };
         let rules: Vec<Rule> = plan.nfs.iter().map(|nf| Rule::of(nf.prepared.as_ref())).collect();
+        let mut forks = 0;
         let chains: Vec<Chain> = plan
             .chains
             .iter()
-            .map(|chain| Chain {
-                id: id_of(&chain.name),
-                name: chain.name.clone(),
-                select: select(&chain.matcher),
-                matcher: chain.matcher.clone(),
-                path: chain.path.clone(),
-                stages: stages(chain.path.iter().map(|&nf| rules[nf].clone())),
-                to: chain.to.iter().map(|&port| usize::from(port)).collect(),
+            .map(|chain| {
+                let stages = stages(chain.path.iter().map(|&nf| rules[nf].clone()));
+                let parallel = chain.parallel.as_ref();
+                Chain {
+                    id: id_of(&chain.name),
+                    name: chain.name.clone(),
+                    select: select(&chain.matcher),
+                    matcher: chain.matcher.clone(),
+                    path: chain.path.clone(),
+                    steps: parallel.map_or_else(Vec::new, |parallel| {
+                        steps(&parallel.segment, plan, chain, &stages, &mut forks)
+                    }),
+                    stages,
+                    patience: parallel.filter(|_| !plan.is_replay()).map_or(u64::MAX, patience),
+                    on_timeout: parallel.map_or(OnPanic::Drop, |parallel| parallel.on_timeout),
+                    to: chain.to.iter().map(|&port| usize::from(port)).collect(),
+                }
             })
             .collect();
         let by_port: Vec<Vec<usize>> = (0..plan.ports.len())
@@ -157,6 +174,21 @@ impl Layout {
             seed: previous.map_or(plan.seed, |layout| layout.seed),
             replay: plan.is_replay(),
         }
+    }
+
+    /// All forks with their chains, in order of their number.
+    pub(crate) fn forks(&self) -> impl Iterator<Item = (usize, &Fork)> {
+        self.chains.iter().enumerate().flat_map(|(number, chain)| {
+            chain.steps.iter().flatten().filter_map(move |step| match step {
+                Step::Fork(fork) => Some((number, fork)),
+                Step::Run(_) => None,
+            })
+        })
+    }
+
+    /// Whether anything runs side by side.
+    pub(crate) fn has_forks(&self) -> bool {
+        self.forks().next().is_some()
     }
 
     /// The NF here that takes over from one of another layout: that of the same name and kind.
@@ -202,6 +234,30 @@ impl Plan {
         sources.peek().is_some()
             && sources.all(|device| matches!(device, crate::plan::Device::CaptureSource(_)))
     }
+}
+
+/// What of a chain runs when, with as many helpers as every worker has.
+fn steps(
+    segment: &Segment,
+    plan: &Plan,
+    chain: &ChainPlan,
+    stages: &[Stage],
+    forks: &mut usize,
+) -> Vec<Vec<Step>> {
+    let effects: Vec<Effects> = chain.path.iter().map(|&nf| plan.nfs[nf].prepared.effects()).collect();
+    let mut ranges: Vec<Range<usize>> = stages.iter().map(|stage| stage.positions.clone()).collect();
+    if plan.cores.len() == 1 {
+        ranges = std::iter::once(0..effects.len()).collect();
+    }
+    let helpers = plan.helpers.len() / plan.cores.len().max(1);
+    let terms = Terms { effects: &effects, stages: &ranges, gated: chain.to.len() > 1, helpers };
+    segment.steps(&terms, forks)
+}
+
+/// In TSC cycles.
+fn patience(parallel: &Parallel) -> u64 {
+    let cycles = parallel.patience.as_nanos() * u128::from(dpdk::tsc_hz()) / 1_000_000_000;
+    u64::try_from(cycles).unwrap_or(u64::MAX)
 }
 
 fn select(matcher: &Expression) -> Select {

@@ -9,6 +9,7 @@
 )]
 
 mod bell;
+mod branch;
 mod burst;
 mod clock;
 mod crew;
@@ -20,14 +21,17 @@ mod error;
 mod fragments;
 mod graph;
 mod inbox;
+mod lane;
 mod latency;
 mod layout;
+mod merge;
 mod nf;
 mod note;
 mod packet;
 mod plan;
 mod registry;
 mod rewire;
+mod segment;
 mod sink;
 mod site;
 mod snapshot;
@@ -51,8 +55,9 @@ pub use error::EngineError;
 pub use layout::BUCKETS;
 pub use nf::{Command, CommandError, Gates, Kind, Nf, Ownership, Part, Update};
 pub use packet::Packet;
-pub use plan::{Buffers, ChainPlan, Device, Idle, NfPlan, OnPanic, Plan, PortPlan};
+pub use plan::{Buffers, ChainPlan, Device, Idle, NfPlan, OnPanic, Parallel, Plan, PortPlan};
 pub use registry::{Configured, Entry, Prepared, Registry};
+pub use segment::Segment;
 pub use site::{ConfigError, Site, WorkerSite};
 pub use snapshot::{
     ChainSnapshot, Drops, Latency, NfSnapshot, Packets, PortSnapshot, Snapshot, WorkerSnapshot,

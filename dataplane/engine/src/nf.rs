@@ -13,7 +13,8 @@ use std::any::Any;
 use std::sync::Arc;
 use wire::FlowKey;
 
-/// A running instance: one per worker and NF of the configuration. It never sees another thread.
+/// A running instance: one per worker and NF of the configuration. It is on one thread at any time: its worker's, or that
+/// of a helper which runs a branch for it.
 ///
 /// Everything but [`Nf::process`] has a default, which is right for an NF without state.
 pub trait Nf: Any + Send {
@@ -120,6 +121,13 @@ pub trait Kind: Nf + Sized {
     /// Joins what the instances of several workers say of one flow. `flows` are the records of flows of all workers.
     /// Only for an NF that may meet packets of a flow on another worker than the flow's own, and merely reports.
     fn unite(_flows: &mut Vec<Record>) {}
+
+    /// The kinds of records that the answer to a command follows from, where what the instances of several workers say
+    /// is one answer: it is then given by an instance that has taken in those records of all of them. Without any, each
+    /// worker's instance answers.
+    fn follows_from(_command: &str) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Called once at the end of a run with the exported state of all workers, for NFs that write a report.
     fn finish(_plan: &Self::Plan, _records: &[Record]) -> Result<(), ConfigError> {

@@ -4,6 +4,7 @@
 //! planned alike keeps running when the next plan is applied, an NF of the same name and kind keeps its state.
 
 use crate::registry::Prepared;
+use crate::segment::Segment;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use tables::expression::Expression;
 pub struct Plan {
     /// The core of each worker; the place in the list is the worker's number.
     pub cores: Vec<usize>,
+    /// The core of each helper, a thread that runs branches of parallel segments: the n-th serves the worker whose number
+    /// is the remainder of n by the number of workers.
+    pub helpers: Vec<usize>,
     /// What a worker does when there is nothing to do.
     pub idle: Idle,
     /// Packet buffers: how many per NUMA node, and how much of a packet each holds.
@@ -132,4 +136,18 @@ pub struct ChainPlan {
     pub path: Vec<usize>,
     /// Numbers of the ports where it ends: gate n of the last NF leads to the n-th.
     pub to: Vec<u16>,
+    /// What of it runs side by side, where workers have helpers; `None`: nothing.
+    pub parallel: Option<Parallel>,
+}
+
+/// How a chain runs side by side.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Parallel {
+    /// What runs when. Where two NFs stand side by side, their declared effects allow it.
+    pub segment: Segment,
+    /// How long a worker waits for a branch; not bounded in a replay.
+    pub patience: Duration,
+    /// What becomes of packets for which a branch does not answer. [`OnPanic::Bypass`] holds where no branch of the
+    /// segment may drop or write: else they are dropped.
+    pub on_timeout: OnPanic,
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything that can fail is in [`Prepared`]; what follows only moves things.
 
+use crate::branch::{Branch, Home, Member};
 use crate::burst::PortNumbers;
 use crate::cx::{Cx, Outbox};
 use crate::device::{self, Loose, OpenPort};
@@ -10,9 +11,11 @@ use crate::error::EngineError;
 use crate::fragments::Fragments;
 use crate::graph::{Graph, RING, RingOut, UPDATES};
 use crate::inbox::Signals;
+use crate::lane::Lane;
 use crate::layout::Layout;
 use crate::nf::Nf;
 use crate::plan::Plan;
+use crate::segment::Fork;
 use crate::site::WorkerSite;
 use crate::source::Rx;
 use crate::state::{Record, Role, Scope};
@@ -43,6 +46,8 @@ pub(crate) struct NextGraphs {
     /// For each worker. Those for a worker that goes adopt what it has, so that it is parted in the new plan's terms.
     instances: Instances,
     rings: Rings,
+    /// By worker: its helpers.
+    lanes: Vec<Vec<Lane>>,
 }
 
 impl NextGraphs {
@@ -78,7 +83,13 @@ impl NextGraphs {
             }
             rings.push(row);
         }
-        Ok(NextGraphs { layout, pool, sites, instances, rings })
+        let mut lanes: Vec<Vec<Lane>> = (0..workers).map(|_| Vec::new()).collect();
+        // Helpers that some worker would have one more of than another are of no use.
+        let helpers = if layout.has_forks() { plan.helpers.len() / workers * workers } else { 0 };
+        for (number, &core) in plan.helpers.iter().enumerate().take(helpers) {
+            lanes[number % workers].push(Lane::start(eal, number % workers, core, plan.idle)?);
+        }
+        Ok(NextGraphs { layout, pool, sites, instances, rings, lanes })
     }
 
     /// Tells the instances of an NF on workers that are new, from the `first` on, what the others know that is no
@@ -160,8 +171,12 @@ impl NextGraphs {
         let (mut rings_out, mut rings_in) = part(self.rings, workers);
         let (mut updates_out, mut updates_in) = updates(workers);
         let mut graphs = Vec::with_capacity(workers);
+        let mut lanes = self.lanes.into_iter();
         for ((instances, stats), (rx, tx)) in instances.into_iter().zip(stats).zip(rx.into_iter().zip(tx)) {
+            let home = |worker| Home { worker, workers, stats: stats.clone(), pool: self.pool.clone() };
             graphs.push(Box::new(Graph {
+                forks: branches(&self.layout, || home(graphs.len())),
+                lanes: lanes.next().unwrap_or_default(),
                 layout: self.layout.clone(),
                 stats,
                 instances: instances.into_iter().map(Some).collect(),
@@ -181,6 +196,20 @@ impl NextGraphs {
         }
         (graphs, unwanted)
     }
+}
+
+/// The branches of all forks, by number.
+fn branches(layout: &Layout, home: impl Fn() -> Home) -> Vec<Vec<Option<Box<Branch>>>> {
+    let of_fork = |chain: usize, fork: &Fork| {
+        let of = &layout.chains[chain];
+        let member = |&position: &usize| Member { position, nf: of.path[position], instance: None };
+        let made = fork.branches.iter().enumerate().map(|(number, branch)| {
+            let nfs = branch.positions.iter().map(member).collect();
+            Some(Box::new(Branch::new((fork.number, number), (chain, of.id), branch.copies, nfs, home())))
+        });
+        made.collect()
+    };
+    layout.forks().map(|(chain, fork)| of_fork(chain, fork)).collect()
 }
 
 /// What a worker's instances are told of it.

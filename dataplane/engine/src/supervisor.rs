@@ -3,7 +3,7 @@
 
 use crate::engine::{Inner, lock};
 use crate::error::EngineError;
-use crate::inbox::{Fall, Message, Report};
+use crate::inbox::{Fall, Message, Report, Why};
 use crate::nf::Nf;
 use crate::state::Record;
 use crate::time::Time;
@@ -35,7 +35,7 @@ pub struct EngineEvent {
     pub time: u64,
     /// Where: `nf.edge`, `port.wan`, `worker.1`.
     pub source: String,
-    /// What, in snake case: `panicked`, `restarted`, `stalled`, `link_down`, or what an NF reports.
+    /// What, in snake case: `panicked`, `timed_out`, `restarted`, `stalled`, `link_down`, or what an NF reports.
     pub name: String,
     /// A number whose meaning goes with the name.
     pub value: u64,
@@ -133,10 +133,15 @@ impl Watch {
 
     /// An instance has fallen: it is buried here, and another will start after a wait.
     fn take(&mut self, fall: Fall) {
-        let Fall { time, nf, generation, worker, instance } = fall;
+        let Fall { time, nf, generation, worker, instance, why } = fall;
         bury(instance);
+        let what = match why {
+            Why::Panic => "panicked",
+            Why::Silent => "timed_out",
+            Why::Replaced => return,
+        };
         let name = self.name_of(nf, generation);
-        self.tell(time, format!("nf.{name}"), "panicked", worker as u64);
+        self.tell(time, format!("nf.{name}"), what, worker as u64);
         let entry = self.panics.entry((worker, name.clone())).or_insert((BACK_OFF.0, Instant::now()));
         if entry.1.elapsed() > FORGIVEN {
             entry.0 = BACK_OFF.0;

@@ -38,10 +38,20 @@ impl Reason {
 
     /// The NF gave a reason that it has not declared.
     const UNDECLARED: Reason = Reason(0xfe);
+    /// A branch side by side with others did not answer in time.
+    pub const BRANCH_TIMEOUT: Reason = Reason(0xff);
 
     /// Names of the engine's own reasons, from [`Reason::ENGINE`] on.
-    pub const ENGINE_NAMES: [&str; 7] =
-        ["panic", "poisoned", "no_mbufs", "no_gate", "emit_overflow", "removed", "undeclared"];
+    pub const ENGINE_NAMES: [&str; 8] = [
+        "panic",
+        "poisoned",
+        "no_mbufs",
+        "no_gate",
+        "emit_overflow",
+        "removed",
+        "undeclared",
+        "branch_timeout",
+    ];
 
     /// The `index`-th name in the NF's `DROPS`.
     ///

@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 mod chain;
+mod fork;
 mod receive;
 mod rest;
 mod steering;
@@ -199,8 +200,9 @@ impl Worker {
             Message::Replace { nf, generation, instance } => {
                 if let Some(graph) = &mut self.graph
                     && graph.layout.generation == generation
+                    && let Some(place @ None) = graph.instances.get_mut(nf)
                 {
-                    graph.instances[nf] = Some(instance);
+                    *place = Some(instance);
                 }
             }
             Message::Exit => return false,

@@ -201,3 +201,38 @@ fn offloads_are_unknown_until_a_device_says_so_and_requests_need_sayable_lengths
     mbuf.prefetch_header();
     mbuf.prefetch_data();
 }
+
+#[test]
+fn a_copied_front_is_written_to_while_the_rest_is_shared() {
+    let pool = pool(&eal(), 127);
+    for length in [0, 60, 255, 256, 257, 1500, 2048, 2049, 9000] {
+        let whole = pattern(length);
+        let mut original = packet(&pool, &whole);
+        let before = pool.in_use();
+        let mut copy = original.copy_front(256).unwrap();
+        assert_eq!(bytes(&copy), whole, "{length}");
+        assert_eq!(copy.data().len(), length.min(256));
+        assert_eq!(original.is_exclusive(), length <= 256);
+        copy.data_mut().unwrap().fill(0xee);
+        assert_eq!(bytes(&original), whole, "{length}: the front is a copy");
+        assert_eq!(bytes(&copy)[length.min(256)..], whole[length.min(256)..]);
+        // Whoever writes to the original meanwhile gets a copy of it.
+        if length > 0 {
+            let mut another = original.share();
+            another.data_mut().unwrap()[length.min(2048) - 1] = 0x11;
+            assert_eq!(bytes(&copy)[length.min(256)..], whole[length.min(256)..]);
+        }
+        // To change its length makes all of it a copy.
+        assert!(copy.append(1).is_some() && copy.is_exclusive());
+        drop(copy);
+        assert!(original.is_exclusive());
+        assert_eq!(pool.in_use(), before, "{length}");
+    }
+    let mut last = packet(&pool, &pattern(9000));
+    let mut copies = Vec::new();
+    while let Some(copy) = last.copy_front(100) {
+        copies.push(copy);
+    }
+    drop(copies);
+    assert_eq!(pool.in_use() as usize, last.segment_count(), "what did not fit leaves nothing behind");
+}

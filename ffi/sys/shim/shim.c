@@ -40,6 +40,44 @@ void braid_free(struct rte_mbuf *mbuf)
 	rte_pktmbuf_free(mbuf);
 }
 
+/* Takes bytes off the front of a packet that has more of them, freeing the segments that become empty. */
+static struct rte_mbuf *without_front(struct rte_mbuf *mbuf, uint32_t length)
+{
+	while (length >= mbuf->data_len) {
+		struct rte_mbuf *next = mbuf->next;
+
+		length -= mbuf->data_len;
+		next->pkt_len = mbuf->pkt_len - mbuf->data_len;
+		next->nb_segs = mbuf->nb_segs - 1;
+		mbuf->next = NULL;
+		mbuf->nb_segs = 1;
+		rte_pktmbuf_free_seg(mbuf);
+		mbuf = next;
+	}
+	rte_pktmbuf_adj(mbuf, length);
+	return mbuf;
+}
+
+struct rte_mbuf *braid_copy_front(struct rte_mbuf *mbuf, struct rte_mempool *pool, uint32_t length)
+{
+	struct rte_mbuf *front = rte_pktmbuf_copy(mbuf, pool, 0, length), *rest;
+
+	if (front == NULL || mbuf->pkt_len <= length)
+		return front;
+	rest = rte_pktmbuf_clone(mbuf, pool);
+	if (rest == NULL) {
+		rte_pktmbuf_free(front);
+		return NULL;
+	}
+	rest = without_front(rest, length);
+	if (rte_pktmbuf_chain(front, rest) != 0) {
+		rte_pktmbuf_free(front);
+		rte_pktmbuf_free(rest);
+		return NULL;
+	}
+	return front;
+}
+
 unsigned int braid_pool_cached(const struct rte_mempool *pool)
 {
 	unsigned int lcore, sum = 0;

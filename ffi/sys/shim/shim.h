@@ -93,6 +93,8 @@ struct rte_mbuf *braid_alloc(struct rte_mempool *pool);
 int braid_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int count);
 /* Drops one reference to every segment of the packet. */
 void braid_free(struct rte_mbuf *mbuf);
+/* A packet of its own `length` first bytes, copied, and of the rest of this one, by reference. NULL: no mbufs. */
+struct rte_mbuf *braid_copy_front(struct rte_mbuf *mbuf, struct rte_mempool *pool, uint32_t length);
 /* How many objects lie in the per-lcore caches of the pool. */
 unsigned int braid_pool_cached(const struct rte_mempool *pool);
 /* How many objects lie in the pool's common store. */

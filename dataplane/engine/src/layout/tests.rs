@@ -56,6 +56,9 @@ fn what_is_known_of_hashes_holds_while_nothing_that_hashes_changes() {
             select: Select::All,
             path: vec![0],
             stages: vec![stage(rule, 0..1)],
+            steps: Vec::new(),
+            patience: 0,
+            on_timeout: OnPanic::Drop,
             to: vec![0],
         };
         Layout { chains: vec![chain], ..Layout::compile(&plan, 1, hashing, None) }
@@ -72,6 +75,7 @@ fn what_is_known_of_hashes_holds_while_nothing_that_hashes_changes() {
 fn plan(workers: usize, seed: u64) -> Plan {
     Plan {
         cores: vec![0; workers],
+        helpers: Vec::new(),
         idle: crate::plan::Idle::Adaptive,
         buffers: crate::plan::Buffers::default(),
         ports: Vec::new(),

@@ -4,7 +4,7 @@ use super::{Trace, Worker};
 use crate::burst::Burst;
 use crate::cx::{Cx, OUTBOX, Way};
 use crate::graph::{Graph, Notice};
-use crate::inbox::{Fall, Report};
+use crate::inbox::{Fall, Report, Why};
 use crate::layout::Select;
 use crate::nf::Nf;
 use crate::note::{Next, Note};
@@ -121,7 +121,12 @@ impl Worker {
         burst: &mut Burst,
         trace: Trace,
     ) {
-        let end = graph.layout.chains[chain].stages[stage].positions.end;
+        let here = &graph.layout.chains[chain];
+        let (start, end) = (here.stages[stage].positions.start, here.stages[stage].positions.end);
+        if !here.steps.is_empty() && first == start && stage < here.steps.len() {
+            self.run_steps(graph, chain, stage, burst, trace);
+            return;
+        }
         for position in first..end {
             if burst.is_empty() {
                 return;
@@ -141,7 +146,14 @@ impl Worker {
 
     /// Calls one NF with a burst and carries out its verdicts; what stays in the burst goes on.
     #[inline]
-    fn call(&mut self, graph: &mut Graph, chain: usize, position: usize, burst: &mut Burst, trace: Trace) {
+    pub(super) fn call(
+        &mut self,
+        graph: &mut Graph,
+        chain: usize,
+        position: usize,
+        burst: &mut Burst,
+        trace: Trace,
+    ) {
         let nf = graph.layout.chains[chain].path[position];
         let stats = &graph.stats.chains[chain].nodes[position];
         let packets = burst.len();
@@ -320,7 +332,12 @@ impl Worker {
 
     /// Carries out what an NF left in the outbox. Packets for the default gate of the same chain join the burst
     /// in hand while it has room, so they stay right behind it.
-    fn carry_out(&mut self, graph: &mut Graph, nf: usize, in_hand: Option<(usize, usize, &mut Burst)>) {
+    pub(super) fn carry_out(
+        &mut self,
+        graph: &mut Graph,
+        nf: usize,
+        in_hand: Option<(usize, usize, &mut Burst)>,
+    ) {
         let generation = graph.layout.generation;
         let (here, mut burst) = match in_hand {
             Some((chain, position, burst)) => (Some((chain, position)), Some(burst)),
@@ -421,7 +438,7 @@ impl Worker {
         // What it held goes with it.
         graph.stats.drop_held(&graph.layout, nf, 0, Reason::PANIC);
         let generation = graph.layout.generation;
-        let fall = Fall { time: self.now, nf, generation, worker: self.index, instance };
+        let fall = Fall { time: self.now, nf, generation, worker: self.index, instance, why: Why::Panic };
         // The supervisor is gone only when the engine ends.
         let _ = self.outlet.panics.send(fall);
     }

@@ -106,6 +106,26 @@ impl Mbuf {
         self.copy_part(0, u32::MAX)
     }
 
+    /// A packet with a copy of the first `length` bytes, and the rest by reference: its first segment can be written
+    /// to, and nobody can change the rest while both exist. `None`: the pool is exhausted.
+    ///
+    /// It takes the packet for writing as [`Mbuf::share`] does.
+    #[must_use]
+    pub fn copy_front(&mut self, length: u32) -> Option<Mbuf> {
+        if self.len() <= length as usize {
+            return self.copy();
+        }
+        let _passage = gate::enter();
+        // SAFETY: self is an mbuf of the pool, and the passage stays open to the end of this function.
+        let origin = unsafe { Origin::of(self.head().pool()) }?;
+        // SAFETY: the packet is longer than what is copied of it; bytes are only read, and references counted; the new
+        // mbufs come from a live pool.
+        let copy = unsafe { dpdk_sys::braid_copy_front(self.0.as_ptr(), origin.as_ptr(), length) };
+        // SAFETY: a new packet, of which the only reference is given to us; its later segments are not direct, so that
+        // nobody writes to them.
+        std::ptr::NonNull::new(copy).map(|copy| unsafe { Mbuf::from_raw(copy) })
+    }
+
     /// A copy from byte `start` on, of at most `length` bytes.
     pub(super) fn copy_part(&self, start: u32, length: u32) -> Option<Mbuf> {
         let _passage = gate::enter();
@@ -127,10 +147,15 @@ impl Mbuf {
         std::ptr::NonNull::new(copy).map(|copy| unsafe { Mbuf::from_raw(copy) })
     }
 
-    /// The bytes of the first segment for writing. `None`: the packet is shared and its pool exhausted.
+    /// The bytes of the first segment for writing. `None`: that segment is shared and its pool exhausted.
     #[inline]
     #[must_use]
     pub fn data_mut(&mut self) -> Option<&mut [u8]> {
+        if self.head().is_alone() {
+            // SAFETY: nobody else refers to this segment, which is all of the packet that is touched, and the packet is
+            // mutably borrowed.
+            return Some(unsafe { SegmentMut::new(self.0) }.into_bytes());
+        }
         Some(self.exclusive()?.into_bytes())
     }
 

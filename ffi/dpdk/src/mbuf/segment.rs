@@ -150,8 +150,8 @@ impl<'a> Deref for SegmentMut<'a> {
 
 impl<'a> SegmentMut<'a> {
     /// # Safety
-    /// For all of `'a` the segment, and those that follow it, are exclusive: direct, referred to once, and
-    /// that reference is borrowed by this value.
+    /// For all of `'a` the segment is exclusive: direct, referred to once, and that reference is borrowed by this value.
+    /// Those that follow it are too, unless nothing but its own bytes is asked for.
     #[inline(always)]
     pub(super) unsafe fn new(mbuf: NonNull<rte_mbuf>) -> SegmentMut<'a> {
         // SAFETY: exclusive segments are well-formed ones to which a reference is held.

@@ -1,0 +1,71 @@
+//! What of the chains runs side by side, and on which cores.
+
+use super::{ChainConfig, Config, Diagnostic};
+use crate::cores;
+use crate::planning::{Delays, Mode, branches, decide, for_engine, stages};
+use engine::{Parallel, Plan};
+use planning::graph::{Choice, Costs};
+
+/// What was decided of one chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// Its name.
+    pub chain: String,
+    /// What it asks for.
+    pub mode: Mode,
+    /// The plan, and why.
+    pub choice: Choice,
+}
+
+impl Config {
+    /// Cycles of NFs as the file has them that `delays` names; none without it.
+    ///
+    /// # Errors
+    /// A file that gives none.
+    pub(super) fn delays(&self) -> Result<Delays, Diagnostic> {
+        let Some(file) = &self.engine.delays else { return Ok(Delays::default()) };
+        Delays::read(file)
+            .map_err(|error| Diagnostic::error(self.engine.delays_span.clone(), error.to_string()))
+    }
+
+    /// What of each chain is to run side by side.
+    ///
+    /// # Errors
+    /// A chain that is too long to be planned.
+    pub fn decide(&self, plan: &Plan, delays: &Delays) -> Result<Vec<Decision>, Diagnostic> {
+        let mode = |name: &str| {
+            let chain = self.chains.iter().find(|chain| chain.name == name);
+            chain.map_or((Mode::Off, 0..0), |chain| (chain.parallel, chain.name_span.clone()))
+        };
+        let chains = stages(plan, delays).into_iter().map(|(chain, stages)| {
+            let (mode, span) = mode(&chain);
+            let choice = decide(&stages, mode, Costs::default())
+                .map_err(|error| Diagnostic::error(span, format!("chain '{chain}': {error}")))?;
+            Ok(Decision { chain, mode, choice })
+        });
+        chains.collect()
+    }
+
+    /// Has the plan's chains run as decided.
+    pub fn run_as_decided(&self, plan: &mut Plan, decisions: &[Decision]) {
+        let workers = plan.cores.len().max(1);
+        for chain in &mut plan.chains {
+            let decision = decisions.iter().find(|decision| decision.chain == chain.name);
+            let wanted = decision.filter(|decision| decision.choice.segment.is_parallel());
+            let config: Option<&ChainConfig> = self.chains.iter().find(|config| config.name == chain.name);
+            chain.parallel = wanted.zip(config).map(|(decision, config)| Parallel {
+                segment: for_engine(&decision.choice.segment),
+                patience: config.patience,
+                on_timeout: config.on_timeout,
+            });
+        }
+        let widest = decisions.iter().map(|decision| branches(&decision.choice.segment)).max().unwrap_or(1);
+        let allowed = cores::allowed();
+        let spare: Vec<usize> =
+            allowed.iter().copied().rev().filter(|core| !plan.cores.contains(core)).collect();
+        // More than there are cores to spare only where that is what was asked for.
+        let each = self.engine.helpers.unwrap_or(spare.len() / workers).min(widest.saturating_sub(1));
+        let from = if spare.is_empty() { allowed } else { &spare };
+        plan.helpers = from.iter().copied().cycle().take(each * workers).collect();
+    }
+}

@@ -1,0 +1,183 @@
+//! One branch of a fork: a burst, the NFs that are to work on it, and what they said. It moves as a whole, from the
+//! worker to the core that runs it and back, and the instances with it: each is in one place at any time.
+
+use crate::BURST;
+use crate::burst::{Burst, low_bits};
+use crate::cx::{Cx, Outbox};
+use crate::nf::Nf;
+use crate::segment::Copies;
+use crate::stats::WorkerStats;
+use crate::time::Time;
+use crate::verdict::{Reason, Verdict};
+use dpdk::{Mbuf, Pool};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A branch, used again for every burst.
+pub(crate) struct Branch {
+    /// Number of the fork, and its own among the fork's branches.
+    pub place: (usize, usize),
+    /// The chain, and its identifier.
+    pub chain: (usize, u32),
+    pub copies: Copies,
+    pub nfs: Vec<Member>,
+    pub burst: Box<Burst>,
+    /// By place in the branch's burst: the place in the burst that was mirrored.
+    slots: [u8; BURST],
+    /// Packets that went no further.
+    pub ends: Vec<End>,
+    /// What NFs left for the engine to carry on, by the NF's place among the members.
+    pub left: Vec<(usize, Outbox)>,
+    /// The member that panicked.
+    pub fell: Option<usize>,
+    pub now: Time,
+    /// The burst is one that is measured.
+    pub measured: bool,
+    worker: usize,
+    workers: usize,
+    stats: Arc<WorkerStats>,
+    pool: Pool,
+    outbox: Outbox,
+}
+
+/// An NF of a branch.
+pub(crate) struct Member {
+    /// Its place in the chain.
+    pub position: usize,
+    /// Its number in the layout.
+    pub nf: usize,
+    /// Here while the branch runs.
+    pub instance: Option<Box<dyn Nf>>,
+}
+
+/// A packet that went no further.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    /// Its place in the burst that was mirrored.
+    pub slot: u8,
+    /// The NF that said so, by its place in the chain.
+    pub position: usize,
+    pub verdict: Verdict,
+}
+
+/// Where a branch runs, which stays the same while a generation lasts.
+pub(crate) struct Home {
+    pub worker: usize,
+    pub workers: usize,
+    pub stats: Arc<WorkerStats>,
+    pub pool: Pool,
+}
+
+impl Branch {
+    pub(crate) fn new(
+        place: (usize, usize),
+        chain: (usize, u32),
+        copies: Copies,
+        nfs: Vec<Member>,
+        home: Home,
+    ) -> Branch {
+        let Home { worker, workers, stats, pool } = home;
+        Branch {
+            place,
+            chain,
+            copies,
+            left: Vec::with_capacity(nfs.len()),
+            nfs,
+            burst: Box::new(Burst::new()),
+            slots: [0; BURST],
+            ends: Vec::with_capacity(BURST),
+            fell: None,
+            now: Time::ZERO,
+            measured: false,
+            worker,
+            workers,
+            stats,
+            pool,
+            outbox: Outbox::narrow(),
+        }
+    }
+
+    /// Gives it the packets of a burst. `false`: there were no mbufs for the copies; it has none then.
+    pub(crate) fn mirror(&mut self, burst: &mut Burst) -> bool {
+        self.ends.clear();
+        self.fell = None;
+        self.slots = std::array::from_fn(|i| i as u8);
+        burst.mirror(self.copies, &mut self.burst)
+    }
+
+    /// Takes out what has become of the packet at a place of the burst that was mirrored, if it has come through and the
+    /// branch has a copy of its own.
+    pub(crate) fn take(&mut self, slot: usize) -> Option<Mbuf> {
+        let survivors = &self.slots[..self.burst.len()];
+        let at = survivors.iter().position(|&survivor| usize::from(survivor) == slot)?;
+        self.burst.mbufs.take(at)
+    }
+
+    /// Calls its NFs one after the other. What they drop goes no further.
+    pub(crate) fn run(&mut self) {
+        for index in 0..self.nfs.len() {
+            if self.burst.is_empty() {
+                return;
+            }
+            self.call(index);
+        }
+    }
+
+    fn call(&mut self, index: usize) {
+        let Member { position, instance, .. } = &mut self.nfs[index];
+        let (position, Some(instance)) = (*position, instance) else { return };
+        let stats = &self.stats.chains[self.chain.0].nodes[position];
+        let burst = &mut *self.burst;
+        let packets = burst.len();
+        burst.chain = self.chain.1;
+        let mut cx = Cx {
+            now: self.now,
+            worker: self.worker,
+            workers: self.workers,
+            chain: self.chain.1,
+            pool: &self.pool,
+            stats,
+            outbox: &mut self.outbox,
+        };
+        let before = self.measured.then(dpdk::tsc);
+        let outcome = catch_unwind(AssertUnwindSafe(|| instance.process(burst, &mut cx)));
+        if let Some(before) = before {
+            stats.cycles.add(dpdk::tsc().saturating_sub(before), packets);
+        }
+        if outcome.is_err() {
+            self.fell = Some(index);
+            self.end(low_bits(packets), position, |_| Verdict::Drop(Reason::PANIC));
+            self.burst.clear();
+            self.outbox = Outbox::narrow();
+            return;
+        }
+        if self.burst.exceptions != 0 {
+            self.settle(position);
+        }
+        if !self.outbox.is_empty() {
+            self.left.push((index, std::mem::replace(&mut self.outbox, Outbox::narrow())));
+        }
+    }
+
+    /// Notes verdicts; what is forwarded stays.
+    fn settle(&mut self, position: usize) {
+        let wanted = self.burst.exceptions & low_bits(self.burst.len());
+        let verdicts: [Verdict; BURST] = std::array::from_fn(|i| self.burst.verdict(i));
+        let gone = (0..self.burst.len())
+            .filter(|&i| wanted >> i & 1 == 1 && verdicts[i] != Verdict::Forward)
+            .fold(0, |mask, i| mask | 1 << i);
+        self.end(gone, position, |i| verdicts[i]);
+        let mut kept = 0;
+        for i in (0..self.burst.len()).filter(|i| gone >> i & 1 == 0) {
+            self.slots[kept] = self.slots[i];
+            kept += 1;
+        }
+        self.burst.remove(gone);
+    }
+
+    fn end(&mut self, mask: u32, position: usize, verdict: impl Fn(usize) -> Verdict) {
+        for (i, &slot) in self.slots.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1) {
+            self.ends.push(End { slot, position, verdict: verdict(i) });
+        }
+    }
+}

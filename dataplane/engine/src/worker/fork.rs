@@ -1,0 +1,309 @@
+//! A burst at a fork: mirror, branches at the same time, merge.
+//!
+//! The worker keeps the burst as it came, gives every branch its own references or copies, runs the first branch itself
+//! and waits for the others. So nothing is in flight between two bursts, the order of packets is that of the chain, and
+//! each instance sees bursts one after the other as it would without branches.
+
+use super::{Trace, Worker};
+use crate::BURST;
+use crate::branch::{Branch, End};
+use crate::burst::Burst;
+use crate::graph::Graph;
+use crate::inbox::{Fall, Why};
+use crate::layout::Layout;
+use crate::merge::Front;
+use crate::nf::Nf;
+use crate::plan::OnPanic;
+use crate::segment::{Copies, Fork, Step};
+use crate::verdict::{Reason, Verdict};
+use std::sync::Arc;
+
+/// What became of each packet at a fork: who ended it first in the chain's order, and how.
+struct Fates {
+    first: [Option<(usize, Verdict)>; BURST],
+    /// Bit i: `first[i]` is there.
+    ended: u32,
+}
+
+impl Fates {
+    fn end(&mut self, End { slot, position, verdict }: End) {
+        let known = &mut self.first[usize::from(slot)];
+        if known.is_none_or(|(first, _)| position < first) {
+            *known = Some((position, verdict));
+        }
+        self.ended |= 1 << slot;
+    }
+}
+
+impl Worker {
+    /// Runs a stage that has forks, from its first NF on, and what comes after it.
+    pub(super) fn run_steps(
+        &mut self,
+        graph: &mut Graph,
+        chain: usize,
+        stage: usize,
+        burst: &mut Burst,
+        trace: Trace,
+    ) {
+        let layout = Arc::clone(&graph.layout);
+        let steps = &layout.chains[chain].steps;
+        for step in &steps[stage] {
+            if burst.is_empty() {
+                return;
+            }
+            match step {
+                Step::Run(position) => self.call(graph, chain, *position, burst, trace),
+                Step::Fork(fork) => self.fork(graph, &layout, chain, fork, burst, trace),
+            }
+        }
+        if burst.is_empty() {
+            return;
+        }
+        if stage + 1 < steps.len() {
+            self.hand_over(graph, chain, stage + 1, burst, trace);
+        } else {
+            self.transmit(graph, chain, layout.chains[chain].to[0], burst, trace);
+        }
+    }
+
+    fn fork(
+        &mut self,
+        graph: &mut Graph,
+        layout: &Layout,
+        chain: usize,
+        fork: &Fork,
+        burst: &mut Burst,
+        trace: Trace,
+    ) {
+        for lane in 0..fork.branches.len() - 1 {
+            if let Some(late) = graph.lanes[lane].late() {
+                self.take_back(graph, late);
+            }
+        }
+        let mut branches = std::mem::take(&mut graph.forks[fork.number]);
+        if can_run(graph, &branches) && mirror(&mut branches, burst) {
+            let now = if layout.replay { trace.arrival } else { self.now };
+            for branch in branches.iter_mut().flatten() {
+                (branch.now, branch.measured) = (now, trace.started.is_some());
+            }
+            self.run_branches(graph, layout, chain, &mut branches);
+            self.merge(graph, layout, chain, fork, &mut branches, burst);
+        } else {
+            self.in_order(graph, chain, fork, burst, trace);
+        }
+        graph.forks[fork.number] = branches;
+    }
+
+    /// The same NFs on this core alone, in the chain's order.
+    fn in_order(&mut self, graph: &mut Graph, chain: usize, fork: &Fork, burst: &mut Burst, trace: Trace) {
+        let mut positions: Vec<usize> = fork.branches.iter().flat_map(|b| b.positions.clone()).collect();
+        positions.sort_unstable();
+        for position in positions {
+            if burst.is_empty() {
+                return;
+            }
+            self.call(graph, chain, position, burst, trace);
+        }
+    }
+
+    /// Has all branches run at the same time. A branch that does not come back leaves its place empty.
+    fn run_branches(
+        &mut self,
+        graph: &mut Graph,
+        layout: &Layout,
+        chain: usize,
+        branches: &mut [Option<Box<Branch>>],
+    ) {
+        let mut away = 0u32;
+        for (number, place) in branches.iter_mut().enumerate() {
+            let Some(mut branch) = place.take() else { continue };
+            for member in &mut branch.nfs {
+                member.instance = graph.instances[member.nf].take();
+            }
+            if number == 0 {
+                *place = Some(branch);
+                continue;
+            }
+            match graph.lanes[number - 1].send(branch) {
+                Ok(()) => away |= 1 << number,
+                // Without room it runs here.
+                Err(mut branch) => {
+                    branch.run();
+                    *place = Some(branch);
+                }
+            }
+        }
+        if let Some(Some(own)) = branches.first_mut() {
+            own.run();
+        }
+        let patience = layout.chains[chain].patience;
+        for (number, place) in branches.iter_mut().enumerate().filter(|(number, _)| away >> number & 1 == 1) {
+            *place = graph.lanes[number - 1].receive(patience);
+        }
+    }
+
+    /// Brings the results into the burst.
+    fn merge(
+        &mut self,
+        graph: &mut Graph,
+        layout: &Layout,
+        chain: usize,
+        fork: &Fork,
+        branches: &mut [Option<Box<Branch>>],
+        burst: &mut Burst,
+    ) {
+        let mut fates = Fates { first: [None; BURST], ended: 0 };
+        for (plan, branch) in fork.branches.iter().zip(branches.iter_mut()) {
+            match branch {
+                Some(branch) => branch.ends.drain(..).for_each(|end| fates.end(end)),
+                None => {
+                    let passes = fork.harmless && layout.chains[chain].on_timeout == OnPanic::Bypass;
+                    self.miss(graph, chain, &plan.positions);
+                    if let Some(&position) = plan.positions.first().filter(|_| !passes) {
+                        let verdict = Verdict::Drop(Reason::BRANCH_TIMEOUT);
+                        (0..burst.len() as u8).for_each(|slot| fates.end(End { slot, position, verdict }));
+                    }
+                }
+            }
+        }
+        count(graph, chain, fork, &fates, burst.len());
+        write(branches, fates.ended, burst);
+        if fork.reparse {
+            (0..burst.len()).for_each(|i| burst.reparse(i));
+        }
+        if fates.ended != 0 {
+            settle(graph, chain, &fates);
+            burst.remove(fates.ended);
+        }
+        for branch in branches.iter_mut().flatten() {
+            self.disband(graph, chain, branch);
+        }
+    }
+
+    /// A branch has not answered: its NFs are replaced, as those that panic.
+    fn miss(&self, graph: &Graph, chain: usize, positions: &[usize]) {
+        for &position in positions {
+            self.report(graph, graph.layout.chains[chain].path[position], None, Why::Silent);
+        }
+    }
+
+    fn report(&self, graph: &Graph, nf: usize, instance: Option<Box<dyn Nf>>, why: Why) {
+        let generation = graph.layout.generation;
+        let fall = Fall { time: self.now, nf, generation, worker: self.index, instance, why };
+        // The supervisor is gone only when the engine ends.
+        let _ = self.outlet.panics.send(fall);
+    }
+
+    /// Everybody goes home after a branch.
+    fn disband(&mut self, graph: &mut Graph, chain: usize, branch: &mut Branch) {
+        branch.burst.clear();
+        for member in &mut branch.nfs {
+            graph.instances[member.nf] = member.instance.take();
+        }
+        if let Some(member) = branch.fell.take().map(|index| &branch.nfs[index]) {
+            self.poison(graph, member.nf, Some((chain, member.position)));
+        }
+        // Events and changes of replicated state: NFs that make packets are in no branch.
+        for (index, mut left) in branch.left.drain(..) {
+            std::mem::swap(&mut self.outbox, &mut left);
+            self.carry_out(graph, branch.nfs[index].nf, None);
+            std::mem::swap(&mut self.outbox, &mut left);
+        }
+    }
+
+    /// A branch came back after its time: its packets are gone already, its NFs go on where nobody has taken their
+    /// place.
+    fn take_back(&mut self, graph: &mut Graph, mut late: Box<Branch>) {
+        late.burst.clear();
+        late.ends.clear();
+        late.left.clear();
+        let fell = late.fell.take();
+        for (index, member) in late.nfs.iter_mut().enumerate() {
+            let place = &mut graph.instances[member.nf];
+            let instance = member.instance.take();
+            if place.is_none() && fell != Some(index) {
+                *place = instance;
+            } else if instance.is_some() {
+                self.report(graph, member.nf, instance, Why::Replaced);
+            }
+        }
+        let (fork, place) = late.place;
+        graph.forks[fork][place] = Some(late);
+    }
+}
+
+/// Whether all branches and their NFs are there.
+fn can_run(graph: &Graph, branches: &[Option<Box<Branch>>]) -> bool {
+    branches.iter().all(|branch| {
+        let is_there = |nf: usize| graph.instances[nf].is_some();
+        branch.as_ref().is_some_and(|branch| branch.nfs.iter().all(|member| is_there(member.nf)))
+    })
+}
+
+/// Gives each branch the packets. `false`: there were no mbufs for the copies, and none has any.
+fn mirror(branches: &mut [Option<Box<Branch>>], burst: &mut Burst) -> bool {
+    let all = branches.iter_mut().flatten().all(|branch| branch.mirror(burst));
+    if !all {
+        branches.iter_mut().flatten().for_each(|branch| branch.burst.clear());
+    }
+    all
+}
+
+/// Counts the packets that each NF would have been given in the chain's order: those that none before it ended.
+fn count(graph: &Graph, chain: usize, fork: &Fork, fates: &Fates, packets: usize) {
+    for &position in fork.branches.iter().flat_map(|branch| &branch.positions) {
+        let missed = (0..packets).filter(|&i| fates.first[i].is_some_and(|(first, _)| first < position));
+        let missed = if fates.ended == 0 { 0 } else { missed.count() };
+        graph.stats.chains[chain].nodes[position].packets.add((packets - missed) as u64);
+    }
+}
+
+/// Accounts for packets that ended.
+fn settle(graph: &Graph, chain: usize, fates: &Fates) {
+    for (position, verdict) in fates.first.iter().flatten() {
+        let stats = &graph.stats.chains[chain].nodes[*position];
+        match verdict {
+            Verdict::Drop(reason) => stats.drop(*reason, 1),
+            Verdict::Absorb => stats.absorbed.add(1),
+            Verdict::Taken => stats.taken.add(1),
+            Verdict::Gate(_) | Verdict::Forward => stats.drop(Reason::NO_GATE, 1),
+        }
+    }
+}
+
+/// Writes into the burst what branches wrote into their copies of the packets that have not ended.
+fn write(branches: &mut [Option<Box<Branch>>], ended: u32, burst: &mut Burst) {
+    // References of those that only read go first: then the burst has its packets for itself again.
+    for branch in branches.iter_mut().flatten().filter(|branch| branch.copies == Copies::Nothing) {
+        branch.burst.clear();
+    }
+    let left = (0..burst.len()).filter(|i| ended >> i & 1 == 0);
+    let writers = || branches.iter().flatten().filter(|branch| branch.copies != Copies::Nothing);
+    let (front, whole) = writers().fold((0, 0), |(front, whole), branch| match branch.copies {
+        Copies::Whole => (front, whole + 1),
+        _ => (front + 1, whole),
+    });
+    if whole > 0 {
+        // It is the only one that writes.
+        for i in left {
+            for branch in branches.iter_mut().flatten() {
+                if let Some(mbuf) = branch.take(i) {
+                    burst.replace(i, mbuf);
+                }
+            }
+        }
+    } else if front > 0 {
+        for i in left {
+            let headers = burst.headers(i);
+            let mut sum = Front::new(&headers);
+            for branch in branches.iter_mut().flatten() {
+                if let Some(copy) = branch.take(i) {
+                    sum.add(burst.bytes(i), copy.data());
+                }
+            }
+            if let Some(bytes) = burst.bytes_mut(i) {
+                sum.apply(&headers, bytes);
+            }
+        }
+    }
+}
