@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for seed in 1..=experiment.seeds {
             let linear = (0..experiment.servers).flat_map(|k| (0..kinds).map(move |nf| (nf, k))).collect();
             let mut random = Random::new(seed);
-            let anywhere = (0..experiment.servers * kinds).map(|i| (i % kinds, random.below(experiment.servers)));
+            let anywhere =
+                (0..experiment.servers * kinds).map(|i| (i % kinds, random.below(experiment.servers)));
             for (placement, instances) in [("linear", linear), ("random", anywhere.collect())] {
                 let network = Network {
                     servers: experiment.servers,
