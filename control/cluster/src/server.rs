@@ -23,6 +23,10 @@ pub struct Server {
     /// How other servers reach it.
     #[serde(default)]
     pub link: Option<Link>,
+    /// Pairs of ports of which one gets what the other sends, such as the ends of a veth. Mirrors and merges take one
+    /// each.
+    #[serde(default)]
+    pub loops: Vec<[String; 2]>,
     /// Tells two starts of its agent apart.
     #[serde(default)]
     pub instance: String,
@@ -114,6 +118,9 @@ impl Base {
             && !server.ports.contains(&link.port)
         {
             return Err(format!("[server.link]: there is no port '{}'", link.port));
+        }
+        if let Some(port) = server.loops.iter().flatten().find(|port| !server.ports.contains(*port)) {
+            return Err(format!("[server]: 'loops' names the port '{port}', which is not there"));
         }
         server.instance = instance;
         Ok(Base { server, config })

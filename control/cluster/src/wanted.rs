@@ -70,6 +70,23 @@ pub struct Chain {
     /// As in a configuration.
     #[serde(default)]
     pub parallel: Option<String>,
+    /// NFs that run side by side where they are on two servers.
+    #[serde(default)]
+    pub beside: Vec<Beside>,
+}
+
+/// Two NFs that follow each other in a path. On two servers they run side by side: packets are mirrored on the first
+/// one's server, and merged on the second one's.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// The two.
+    pub nfs: [String; 2],
+    /// Fields that the second one writes. It changes no length.
+    pub writes: Vec<String>,
+    /// How long one half of a packet waits for the other.
+    #[serde(default)]
+    pub timeout: Option<String>,
 }
 
 fn one() -> f64 {
@@ -129,6 +146,12 @@ impl Wanted {
                 if !seen.insert(nf) {
                     return Err(format!("chain '{name}': NF '{nf}' is in the path twice"));
                 }
+            }
+            let follow = |beside: &Beside| chain.path.names().windows(2).any(|pair| *pair == beside.nfs);
+            if let Some(Beside { nfs: [a, b], .. }) = chain.beside.iter().find(|beside| !follow(beside)) {
+                return Err(format!(
+                    "chain '{name}': 'beside' names {a} and {b}, which do not follow each other"
+                ));
             }
             if chain.to.names().is_empty() {
                 return Err(format!("chain '{name}': 'to' is empty"));

@@ -91,3 +91,52 @@ fn a_part_is_added_to_the_servers_own_configuration() {
         assert!(error.contains(said), "{error}");
     }
 }
+
+#[test]
+fn nfs_side_by_side_on_two_servers_have_a_mirror_and_a_merge() {
+    let loops = "[ports.x]\ndevice = \"net_null2\"\n[ports.y]\ndevice = \"net_null3\"\n";
+    let with_loops = |number: u8, ports: &str| {
+        let mut server = base(number, "vxlan", &format!("{ports}{loops}")).server;
+        server.loops = vec![["x".to_owned(), "y".to_owned()]];
+        server
+    };
+    let mut servers: BTreeMap<String, Server> =
+        [("s1".to_owned(), with_loops(1, LAN)), ("s2".to_owned(), with_loops(2, ""))].into();
+    let beside = "beside = [{ nfs = [\"a\", \"b\"], writes = [\"ip.dscp\"] }]\n";
+    let wanted = Wanted::parse(&format!("{WANTED}{beside}")).expect("good");
+    let place = APART.map(|(nf, server)| (nf.to_owned(), server.to_owned())).into();
+    let Cut { parts, hops } = cut(&wanted, &servers, &place, &Hops::new()).expect("parts");
+    assert_eq!(hops.len(), 2, "{hops:?}");
+    let table = |server: &str| -> Table { toml::from_str(&parts[server]).expect("TOML") };
+    let s1 = table("s1");
+    let ways = ["y: hop-2-to-s2: core", "lan: hop-out-a-mirror a hop-1-to-s2: core"];
+    assert_eq!(paths(&s1), ways);
+    assert_eq!(s1["nf"]["hop-out-a-mirror"]["out"].as_str(), Some("x"));
+    let s2 = table("s2");
+    let ways = ["core: hop-2-from-s1 b: x", "core: hop-1-from-s1 hop-out-b-merge: core"];
+    assert_eq!(paths(&s2), ways);
+    let merge = &s2["nf"]["hop-out-b-merge"];
+    assert_eq!((merge["role"].as_str(), merge["in"].as_str()), (Some("merge"), Some("y")));
+    assert_eq!(merge["writes"], Value::Array(vec!["ip.dscp".into()]));
+
+    servers.get_mut("s2").expect("s2").loops.clear();
+    let error = cut(&wanted, &servers, &place, &Hops::new()).err().expect("no loop");
+    assert!(error.contains("server s2 has no loop left"), "{error}");
+    let error = Wanted::parse(&format!("{WANTED}{}", beside.replace("[\"a\", \"b\"]", "[\"b\", \"a\"]")));
+    assert!(
+        error.expect_err("not in order").contains("'beside' names b and a, which do not follow each other")
+    );
+}
+
+/// The chains of a part, as `from: path: to`.
+fn paths(part: &Table) -> Vec<String> {
+    let names = |value: &Value| -> String {
+        let names = value.as_array().expect("names").iter();
+        names.map(|name| name.as_str().expect("a name")).collect::<Vec<_>>().join(" ")
+    };
+    let way = |chain: &Value| {
+        let from = chain["from"].as_str().expect("a port");
+        format!("{from}: {}: {}", names(&chain["path"]), names(&chain["to"]))
+    };
+    part["chain"].as_array().expect("chains").iter().map(way).collect()
+}

@@ -39,6 +39,7 @@ fn server(number: u8, ports: &[&str]) -> Server {
             mtu: 1500,
             by: By::Vxlan,
         }),
+        loops: Vec::new(),
         instance: format!("start-{number}"),
     }
 }
