@@ -44,7 +44,7 @@ impl ChainConfig {
 }
 
 /// How long a worker waits for a branch if nothing is said: far longer than any NF takes for a burst.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads one table. `None` when it cannot be used.
 pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<ChainConfig> {

@@ -1,7 +1,9 @@
 //! What changes from one configuration to the next.
 
+use super::chain::PATIENCE;
 use super::{Config, PortConfig, SocketChoice};
 use crate::duration;
+use crate::planning::Mode;
 use engine::{Idle, OnPanic};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,6 +106,17 @@ fn engine(config: &Config) -> Value {
     let settings = &config.engine;
     json!({
         "cores": settings.cores,
+        "helpers": settings.helpers,
+        "delays": settings.delays,
+        "replan": settings.replan.map_or_else(|| "0s".to_owned(), duration::format),
+        "replan_margin": settings.replan_margin,
+        "scale": settings.scale.map(|scale| json!({
+            "min": scale.min,
+            "max": scale.max,
+            "up": scale.up,
+            "down": scale.down,
+            "every": duration::format(scale.every),
+        })),
         "idle": match settings.idle { Idle::Spin => "spin", Idle::Adaptive => "adaptive" },
         "hugepages": settings.hugepages,
         "memory": settings.memory_mb,
@@ -160,6 +173,9 @@ fn chains(config: &Config) -> Value {
             "match": if chain.matches.is_empty() { Value::Null } else { json!(chain.matches) },
             "path": chain.path().collect::<Vec<_>>(),
             "to": chain.to().collect::<Vec<_>>(),
+            "parallel": (chain.parallel != Mode::Off).then_some(chain.parallel),
+            "branch_timeout": (chain.patience != PATIENCE).then(|| duration::format(chain.patience)),
+            "on_branch_timeout": (chain.on_timeout == OnPanic::Bypass).then_some("pass"),
         });
         (chain.name.clone(), given(table))
     };
