@@ -355,7 +355,7 @@ fn messages_are_in_the_documents_as_they_appear() {
         "a.toml",
         b"[engine]\nworkres = 2\n[ports.lan]\ndevice = \"in.pcap\"\n[ports.wan]\ndevice = \"net_null1\"\n[nf.edge]\n\
           kind = \"firewal\"\n[[chain]]\nname = \"egress\"\nfrom = \"lan\"\nmatch = \"ip.dst in 10.0.0.0/8 and tpc\"\n\
-          path = [\"edge\"]\nto = \"wan\"\nparallel = \"max\"\n",
+          path = [\"edge\"]\nto = \"wan\"\nparallel = \"on\"\n",
     );
     let demo = root().join("examples/demo.toml").display().to_string();
     fs::create_dir_all(root().join("target/demo")).expect("folder");

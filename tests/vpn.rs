@@ -371,6 +371,22 @@ fn nothing_shows_a_key() {
         assert_ne!(ended.code, Some(0), "{why}");
         seen.extend([ended.out, ended.err]);
     }
+    // Keys in the places of other things; on a terminal, whoever has the file sees the line.
+    for (place, why) in [("spi = ", "expected u32"), ("spi = 4097, keymat_file = ", "is a key")] {
+        let wrong = first.replace("spi = 4097, keymat = ", place);
+        match client.call("config.apply", &json!({ "config": wrong })) {
+            Err(ClientError::Refused(error)) => {
+                let told = format!("{} {:?}", error.message, error.data);
+                assert!(told.contains(why), "{why}: {told}");
+                seen.push(told);
+            }
+            other => panic!("{why} is not refused: {other:?}"),
+        }
+        let file = folder.file("wrong.toml", &wrong);
+        let ended = braid(["check".as_ref(), file.as_os_str()]);
+        assert_ne!(ended.code, Some(0), "{why}");
+        seen.extend([ended.out, ended.err]);
+    }
     let add = json!({ "tunnel": "t", "direction": "inbound", "spi": 4098, "keymat": KEYMAT[0], "x": 1 });
     let params = json!({ "nf": "gate", "command": "sa_add", "arguments": add });
     match client.call("nf.command", &params) {

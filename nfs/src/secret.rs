@@ -6,16 +6,20 @@ mod tests;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use engine::Site;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read};
 use zeroize::Zeroizing;
 
 /// Longest file that a secret is read from.
 const MOST: u64 = 4096;
+/// Bytes of the shortest key.
+const LEAST_KEY: usize = 16;
 
 /// A secret as it was written. It is shown and serialised as its fingerprint, and its memory is cleared in the end.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,16 +32,25 @@ impl Secret {
         Secret(Zeroizing::new(text.trim().to_owned()))
     }
 
-    /// Reads a secret from a file.
+    /// Reads a secret from a file, whose name is as in a configuration.
     ///
     /// # Errors
-    /// Why the file cannot be read, without what is in it.
-    pub fn read(path: &Path) -> Result<Secret, String> {
-        let fail = |error: std::io::Error| format!("{}: {error}", path.display());
-        if std::fs::metadata(path).map_err(fail)?.len() > MOST {
+    /// Why the file cannot be read, without what is in it. Where a key stands in place of a name, it is not told.
+    pub fn read(site: &Site, name: &str) -> Result<Secret, String> {
+        let written = Secret::new(name);
+        if written.base64().is_some() || written.hex().is_some_and(|bytes| bytes.len() >= LEAST_KEY) {
+            return Err("this is a key, and not the name of a file with one".to_owned());
+        }
+        let path = &site.path(name);
+        let fail = |error: io::Error| format!("{}: {error}", path.display());
+        // What grows is copied: with all its room from the start, it leaves nothing behind.
+        let mut text = Zeroizing::new(String::with_capacity(MOST as usize + 1));
+        // A device or a pipe does not say how long it is.
+        File::open(path).map_err(fail)?.take(MOST + 1).read_to_string(&mut text).map_err(fail)?;
+        if text.len() as u64 > MOST {
             return Err(format!("{} is too long for a secret", path.display()));
         }
-        std::fs::read_to_string(path).map(Secret::new).map_err(fail)
+        Ok(Secret(Zeroizing::new(text.trim().to_owned())))
     }
 
     /// The bytes that it is in hexadecimal digits; `None` if it is not.

@@ -2,16 +2,18 @@
 //! it takes.
 #![cfg(feature = "ids")]
 
+mod evasion;
+
 use dpdk::{BURST, Eal, EalOptions};
 use engine::{Fate, Input, Packing, Prepared, Site, Stand, StandPools, Time, WorkerSite};
+use evasion::{Ends, TEXT, V4, V6};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::builder::{self, Builder};
-use wire::tcp::flags::{ACK, FIN, PSH, RST, SYN};
+use wire::tcp::flags::{ACK, RST, SYN};
 
-const CLIENT: [u8; 4] = [10, 0, 0, 1];
 const SERVER: [u8; 4] = [192, 0, 2, 1];
 
 fn pools() -> StandPools {
@@ -54,101 +56,32 @@ fn alerts(pools: &StandPools, config: &str, eve: &str, frames: &[Vec<u8>]) -> (V
     (lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect(), dropped)
 }
 
-fn ip() -> Builder {
-    Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4(CLIENT, SERVER)
-}
-
-fn back() -> Builder {
-    Builder::ethernet([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1]).ipv4(SERVER, CLIENT)
-}
-
-/// A segment of the client, `at` bytes into its stream.
-fn segment(at: u32, text: &[u8]) -> Builder {
-    ip().tcp(4000, 80).flags(ACK | PSH).seq(1001 + at).ack(5001).payload(text)
-}
-
-/// A connection in which the client sends `middle`, and the server acknowledges `sent` bytes of it.
-fn connection(middle: Vec<Builder>, sent: u32) -> Vec<Vec<u8>> {
-    let mut all = vec![
-        ip().tcp(4000, 80).flags(SYN).seq(1000),
-        back().tcp(80, 4000).flags(SYN | ACK).seq(5000).ack(1001),
-        ip().tcp(4000, 80).flags(ACK).seq(1001).ack(5001),
-    ];
-    all.extend(middle);
-    all.push(back().tcp(80, 4000).flags(ACK).seq(5001).ack(1001 + sent));
-    all.push(ip().tcp(4000, 80).flags(FIN | ACK).seq(1001 + sent).ack(5001));
-    all.push(back().tcp(80, 4000).flags(FIN | ACK).seq(5001).ack(1002 + sent));
-    all.push(ip().tcp(4000, 80).flags(ACK).seq(1002 + sent).ack(5002));
-    all.into_iter().map(Builder::build).collect()
-}
-
 const RULE: &str = "rules = ['drop tcp any any -> any 80 (msg:\"an attack\"; flow:established,to_server; \
                     content:\"ATTACK\"; content:\"NOW\"; distance:1; within:3; classtype:bad-unknown; sid:7; rev:2;)']";
-const TEXT: &[u8] = b"this is an ATTACK NOW, or so it seems";
-
-/// Ways to send [`TEXT`], each of which its receiver reads as that.
-fn ways() -> Vec<(&'static str, Vec<Vec<u8>>)> {
-    let length = TEXT.len() as u32;
-    let cut = |size: usize| {
-        let pieces = TEXT.chunks(size).enumerate();
-        pieces.map(|(i, piece)| segment((i * size) as u32, piece)).collect::<Vec<_>>()
-    };
-    let mut shuffled = cut(5);
-    shuffled.reverse();
-    let mut twice = cut(9);
-    twice.extend(cut(9));
-    let mut overlapping = cut(8);
-    overlapping.insert(1, segment(4, &TEXT[4..20]));
-    let mut decoys = Vec::new();
-    for (i, piece) in TEXT.chunks(6).enumerate() {
-        decoys.push(segment(6 * i as u32, &[b'x'; 6][..piece.len()]).bad_checksum());
-        decoys.push(segment(6 * i as u32, piece));
-    }
-    let mut short_lived = vec![segment(0, &TEXT[..8])];
-    short_lived.push(segment(8, &[b'x'; 29]).ttl(3));
-    short_lived.push(segment(8, &TEXT[8..]));
-    let reset =
-        vec![segment(0, &TEXT[..14]), ip().tcp(4000, 80).flags(RST).seq(900_000), segment(14, &TEXT[14..])];
-    let with_data = {
-        let mut frames = connection(cut(10), length);
-        frames[0] = ip().tcp(4000, 80).flags(SYN).seq(1000).payload(b"nobody reads this").build();
-        frames
-    };
-    let in_fragments = {
-        let mut frames = connection(Vec::new(), length);
-        let pieces = builder::fragments(&segment(0, TEXT).build(), 44, 99);
-        assert!(pieces.len() > 2);
-        frames.splice(3..3, pieces.into_iter().rev());
-        frames
-    };
-    vec![
-        ("plain", connection(cut(TEXT.len()), length)),
-        ("tiny segments", connection(cut(1), length)),
-        ("out of order", connection(shuffled, length)),
-        ("everything twice", connection(twice, length)),
-        ("overlapping", connection(overlapping, length)),
-        ("decoys with bad checksums", connection(decoys, length)),
-        ("decoys with a low TTL", connection(short_lived, length)),
-        ("a reset that nobody heeds", connection(reset, length)),
-        ("data with the SYN", with_data),
-        ("in fragments", in_fragments),
-    ]
+/// Over both families, with what the configuration has to say besides.
+fn ways() -> impl Iterator<Item = (String, Vec<Vec<u8>>, String)> {
+    [V4, V6].into_iter().flat_map(|ends| {
+        let family = if ends.six { "IPv6" } else { "IPv4" };
+        let all = ends.ways().into_iter();
+        all.map(move |way| {
+            let settings = format!("streams = {{ {} }}", way.streams);
+            (format!("{}, {family}", way.name), way.frames, settings)
+        })
+    })
 }
 
 #[test]
 fn the_same_alert_comes_however_the_bytes_are_sent() {
     let pools = pools();
-    for (number, (way, frames)) in ways().into_iter().enumerate() {
-        let (found, dropped) = alerts(&pools, RULE, &format!("evasion-{number}"), &frames);
+    for (way, frames, settings) in ways() {
+        let (found, dropped) = alerts(&pools, &format!("{RULE}, {settings}"), "evasion", &frames);
         assert_eq!((found.len(), dropped), (1, 0), "{way}: {found:?}");
         let alert = &found[0];
         assert_eq!(alert["alert"]["signature_id"], 7, "{way}");
         assert_eq!(alert["alert"]["action"], "allowed", "{way}");
-        assert_eq!(
-            (alert["src_ip"].as_str(), alert["dest_port"].as_u64()),
-            (Some("10.0.0.1"), Some(80)),
-            "{way}"
-        );
+        let source = alert["src_ip"].as_str().expect("an address");
+        assert!(["10.0.0.1", "2001:db8::1"].contains(&source), "{way}: {source}");
+        assert_eq!(alert["dest_port"], 80, "{way}");
         assert_eq!(alert["direction"], "to_server", "{way}");
     }
 }
@@ -156,19 +89,102 @@ fn the_same_alert_comes_however_the_bytes_are_sent() {
 #[test]
 fn in_mode_drop_the_end_of_the_attack_does_not_arrive() {
     let pools = pools();
-    let config = format!("mode = \"drop\", {RULE}");
-    for (number, (way, frames)) in ways().into_iter().enumerate() {
-        let (found, dropped) = alerts(&pools, &config, &format!("drop-{number}"), &frames);
+    for (way, frames, settings) in ways() {
+        let config = format!("mode = \"drop\", {RULE}, {settings}");
+        let (found, dropped) = alerts(&pools, &config, "drop", &frames);
         assert_eq!(found.len(), 1, "{way}: {found:?}");
         assert_eq!(found[0]["alert"]["action"], "blocked", "{way}");
         assert!(dropped > 0, "{way}");
     }
 }
 
+/// What the receiver has of a datagram that was dropped is not made whole by sending the rest again.
+#[test]
+fn fragments_of_what_was_dropped_are_dropped_when_they_are_sent_again() {
+    let pools = pools();
+    let mut frames = V4.connection(Vec::new(), TEXT.len() as u32);
+    let pieces = builder::fragments(&V4.segment(0, TEXT).build(), 44, 99);
+    let count = pieces.len();
+    frames.truncate(3);
+    frames.extend(pieces.iter().chain(&pieces).cloned());
+    let (found, dropped) = alerts(&pools, &format!("mode = \"drop\", {RULE}"), "again", &frames);
+    assert_eq!((found.len(), dropped), (1, 1 + count));
+}
+
+/// A connection that was reset, and another between the same ends: what the first one began the second does not end.
+#[test]
+fn a_new_connection_has_nothing_of_the_one_before() {
+    let pools = pools();
+    let again = Ends { isn: 3_000_000, ..V4 };
+    for reset in [RST, RST | ACK] {
+        let mut frames: Vec<_> = V4.opening().into_iter().map(Builder::build).collect();
+        frames.push(V4.segment(0, b"an ATTACK ").build());
+        frames.push(V4.tcp(10).flags(reset).build());
+        frames.extend(again.connection(vec![again.segment(0, b"NOW, and so on")], 14));
+        let (found, _) = alerts(&pools, RULE, "anew", &frames);
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+/// The word by which a rule is found comes early and often, and in the end where the rest of the rule follows it, just
+/// when the window has moved on; and many other words come in between.
+#[test]
+fn a_rule_waits_for_as_long_as_its_last_word_is_there() {
+    let pools = pools();
+    let others: String = (0..60)
+        .map(|i| {
+            format!(
+                "'alert tcp any any -> any any (content:\"word{i:02}\"; \
+        content:\"never\"; distance:0; sid:{};)', ",
+                100 + i
+            )
+        })
+        .collect();
+    let rules = RULE.replace("rules = [", &format!("rules = [{others}"));
+    for mode in ["alert", "drop"] {
+        let mut text = [b"ATTACK ".to_vec(), vec![b'.'; 16_380]].concat();
+        text.extend(b"ATTACK ");
+        text.extend((0..60).flat_map(|i| format!("word{i:02}").into_bytes()));
+        text.extend(b"ATTACK ");
+        let first = text.len();
+        text.extend(b"NOW");
+        let mut middle: Vec<_> = text[..first]
+            .chunks(1400)
+            .enumerate()
+            .map(|(i, piece)| V4.segment(1400 * i as u32, piece))
+            .collect();
+        middle.push(V4.segment(first as u32, b"NOW"));
+        let frames = V4.connection(middle, text.len() as u32);
+        let config = format!("mode = \"{mode}\", {rules}");
+        let (found, dropped) = alerts(&pools, &config, "waits", &frames);
+        assert_eq!((found.len(), dropped > 0), (1, mode == "drop"), "{mode}: {found:?}");
+    }
+}
+
+/// What IP has behind UDP's data is not UDP's.
+#[test]
+fn bytes_behind_a_datagram_do_not_hide_its_end() {
+    let pools = pools();
+    let rule = "rules = ['alert udp any any -> any 9 (content:\"the end\"; endswith; dsize:7; sid:1;)']";
+    let frame = |text: &[u8], length: u16| {
+        let link = Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4([10, 0, 0, 1], SERVER);
+        link.udp(1000, 9).raw_udp_length(length).payload(text).build()
+    };
+    for (text, length, count) in [(&b"the end"[..], 15, 1), (b"the endxxxx", 15, 1), (b"the endxxxx", 19, 0)]
+    {
+        let (found, _) = alerts(&pools, rule, "udp", &[frame(text, length)]);
+        assert_eq!(found.len(), count, "{length}: {found:?}");
+    }
+}
+
+fn plain() -> Vec<Vec<u8>> {
+    V4.connection(vec![V4.segment(0, TEXT)], TEXT.len() as u32)
+}
+
 #[test]
 fn an_alert_says_what_suricata_says() {
     let pools = pools();
-    let (found, _) = alerts(&pools, RULE, "eve", &ways()[0].1);
+    let (found, _) = alerts(&pools, RULE, "eve", &plain());
     let alert = &found[0];
     assert_eq!(alert["event_type"], "alert");
     assert_eq!(alert["timestamp"], "2023-11-14T22:13:20.005000+0000");
@@ -180,7 +196,7 @@ fn an_alert_says_what_suricata_says() {
     assert_eq!(alert["alert"]["severity"], 2);
     assert_eq!(alert["flow"]["src_ip"], "10.0.0.1");
     assert_eq!(alert["flow"]["pkts_toserver"], 3);
-    let (again, _) = alerts(&pools, RULE, "again", &ways()[0].1);
+    let (again, _) = alerts(&pools, RULE, "again", &plain());
     assert_eq!(found, again, "a replay says the same");
 }
 
@@ -192,7 +208,8 @@ fn a_change_of_rules_keeps_streams() {
         RULE.replace("rules = [", "rules = ['alert udp any any -> any any (content:\"other\"; sid:1;)', ");
     let (before, _) = prepared(RULE, "before");
     let (after, file) = prepared(&more, "after");
-    let frames = connection(vec![segment(0, &TEXT[..14]), segment(14, &TEXT[14..])], TEXT.len() as u32);
+    let frames =
+        V4.connection(vec![V4.segment(0, &TEXT[..14]), V4.segment(14, &TEXT[14..])], TEXT.len() as u32);
     let mut now = Time::from_nanos(1_700_000_000_000_000_000);
     let mut stand = stand(&pools, before.as_ref());
     for (i, frame) in frames.iter().enumerate() {

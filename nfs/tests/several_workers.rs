@@ -171,6 +171,64 @@ fn what_several_workers_counted_of_one_flow_is_one_in_the_state_and_in_the_repor
     }
 }
 
+/// Flows from 200 hosts to one, so that each worker sees some of them.
+fn crowd(path: &Path) {
+    let mut writer = Writer::create(path, Format::PcapNano).expect("create");
+    for n in 0..400u32 {
+        let source = [10, 0, 0, n as u8 % 200];
+        let frame = Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+            .ipv4(source, [10, 1, 0, 1])
+            .udp(2000 + n as u16, 53)
+            .payload_len(n as usize % 200 + 8)
+            .build();
+        writer
+            .write(1_700_000_000_000_000_000 + u64::from(n), frame.len() as u32, [&frame[..]])
+            .expect("write");
+    }
+    writer.finish().expect("finish");
+}
+
+#[test]
+fn sketches_of_several_workers_answer_as_one() {
+    let input = scratch("crowd.pcap");
+    crowd(&input);
+    let eal = eal();
+    let run = |workers: usize, config: &str| {
+        let ports = [
+            port("in", Device::CaptureSource(input.clone())),
+            port("out", Device::CaptureSink(scratch("out.pcap"))),
+        ];
+        let engine = engine(&eal, workers, 5, config, ports);
+        while !engine.exhausted() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let ask = |name| engine.command("watch", name, &json!({})).map_err(|error| error.to_string());
+        let during = ["distinct", "movers"].map(ask);
+        engine.stop().expect("stop");
+        assert_eq!(["distinct", "movers"].map(ask), during);
+        let flows = engine.command("watch", "flows", &json!({})).expect("flows");
+        assert_eq!(flows.len(), workers, "each has flows of its own");
+        assert!(flows.iter().all(|of| of["known"].as_u64() > Some(0)), "{flows:?}");
+        during
+    };
+    let one = run(1, "{ sketches = true }");
+    let [Ok(distinct), Ok(movers)] = &one else { panic!("{one:?}") };
+    assert_eq!((distinct.len(), movers.len()), (1, 1));
+    assert!((380..=420).contains(&(distinct[0]["flows"]["estimate"].as_f64().unwrap_or(0.0) as u64)));
+    assert_eq!(movers[0]["hosts"]["largest"][0]["address"], "10.1.0.1");
+    for workers in [2, 3] {
+        let all = run(workers, "{ sketches = true }");
+        let [Ok(numbers), Ok(largest)] = &all else { panic!("{all:?}") };
+        assert_eq!(numbers, distinct, "{workers} workers");
+        // Who is in the list behind the first depends on the order.
+        assert_eq!(largest[0]["hosts"]["largest"][0], movers[0]["hosts"]["largest"][0]);
+        assert_eq!(largest[0]["services"], movers[0]["services"]);
+        assert_eq!(largest[0]["hosts"]["total"], movers[0]["hosts"]["total"]);
+    }
+    let without = run(2, "{}");
+    assert!(without.iter().all(|answer| answer.is_err()), "{without:?}");
+}
+
 #[test]
 fn a_reset_in_steps_forgets_all_flows_of_all_workers() {
     let engine = engine(&eal(), 2, 7, "{ capacity = 10000 }", null_ports());

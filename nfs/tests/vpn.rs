@@ -121,6 +121,36 @@ fn errors_and_fragments_go_through() {
     }
 }
 
+/// Which worker has a packet follows from where it goes: sent elsewhere, it would meet a window that does not know it.
+#[test]
+fn sealed_packets_to_another_address_of_ours_are_refused() {
+    let more = "udp = { local = 4500, remote = 4501 }\nreplay_window = 64";
+    let [mut a, _] = pair(V4, SHORT, more, false);
+    let tunnel = |name: &str, local: &str, udp: &str, spi: u32| {
+        format!(
+            "[[tunnels]]\nname = \"{name}\"\nlocal = \"{local}\"\nremote = \"192.0.2.1\"\n{udp}\n\
+             selectors = [{{ local = \"10.2.0.0/16\", remote = \"10.1.0.0/16\" }}]\n\
+             inbound = [{{ spi = {spi}, keymat = \"{SHORT}\" }}]\n"
+        )
+    };
+    let udp = "udp = { local = 4501, remote = 4500 }";
+    let all = [
+        tunnel("t", "192.0.2.2", udp, 0x1001),
+        tunnel("u", "192.0.2.3", "", 999),
+        tunnel("v", "192.0.2.2", "udp = { local = 4502, remote = 4500 }", 998),
+    ];
+    let mut b = Bench::new("vpn", &all.concat());
+    let sealed = a.send(&v4(1, 40)).expect("sealed");
+    for (address, port) in [(3, 4501), (2, 4502), (3, 4502)] {
+        let mut elsewhere = sealed.clone();
+        elsewhere[33] = address;
+        elsewhere[36..38].copy_from_slice(&u16::to_be_bytes(port));
+        wire::ipv4::Packet::new_checked(&mut elsewhere[14..]).expect("IPv4").fill_checksum();
+        assert_eq!(b.send(&elsewhere), Err("wrong_address"), "to {address} {port}");
+    }
+    assert_eq!(b.send(&sealed), Ok(v4(1, 40)));
+}
+
 #[test]
 fn no_loss_and_no_order_lets_a_packet_through_twice() {
     for (config, window) in [
@@ -314,6 +344,21 @@ fn associations_come_and_go_by_command() {
     add(&mut c, "inbound", 778, LONG).expect("added");
     assert_eq!(c.send(&new), Err("replayed"));
     assert_eq!(export(&mut c), records);
+
+    // What several have seen is joined while it waits.
+    add(&mut a, "outbound", 779, LONG).expect("added");
+    let three = [1, 2, 3].map(|_| a.send(&frame).expect("sealed"));
+    let mut d = Bench::new("vpn", &config(2, 1));
+    for seen in [&three[1..2], &three[2..], &three[..1]] {
+        let mut one = Bench::new("vpn", &config(2, 1));
+        add(&mut one, "inbound", 779, LONG).expect("added");
+        seen.iter().for_each(|sealed| drop(one.send(sealed).expect("opened")));
+        import(&mut d, &export(&mut one));
+    }
+    add(&mut d, "inbound", 779, LONG).expect("added");
+    for sealed in &three {
+        assert_eq!(d.send(sealed), Err("replayed"));
+    }
 
     let listed = a.stand().command("sa_list", &json!({})).expect("a list");
     assert_eq!(listed["associations"][0]["packets"], 2);

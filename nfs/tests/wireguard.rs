@@ -2,7 +2,11 @@
 
 mod referee;
 
-use engine::{Fate, Selector};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use boringtun::noise::TunnResult;
+use boringtun::noise::rate_limiter::RateLimiter;
+use engine::{Fate, Record, Role, Scope, Selector};
 use referee::Bench;
 use serde_json::json;
 use std::net::Ipv4Addr;
@@ -90,6 +94,28 @@ fn packets_wait_for_the_handshake_and_come_out_as_they_were() {
     assert!(!shown.to_string().contains(&B[0][..10]), "{shown}");
 }
 
+/// Both ends have something to send, and one of them begins.
+#[test]
+fn what_waits_goes_in_its_order_whoever_begins() {
+    let mut ends = [end(true, ""), end(false, "")];
+    let place = Record {
+        kind: "peer".to_owned(),
+        version: 1,
+        role: Role::Supporting,
+        scope: Scope::Shared,
+        key: json!({ "public_key": A[1] }),
+        value: json!({ "endpoint": "192.0.2.1:51820", "since": 0 }),
+    };
+    ends[1].stand().state().expect("state").import(&[place]).expect("taken");
+    for n in 1..4 {
+        assert_eq!(ends[1].round(&packet(2, 1, n)).0, Fate::Absorb);
+    }
+    let (_, begun) = ends[0].round(&packet(1, 2, 9));
+    let out = converse(&mut ends, begun.into_iter().map(|emitted| emitted.bytes).collect(), 1);
+    let numbers: Vec<u16> = out.iter().map(|frame| u16::from_be_bytes([frame[34], frame[35]])).collect();
+    assert_eq!(numbers, [9, 1, 2, 3]);
+}
+
 /// The peer sends from another address: answers go there, and so does the state of who imports it.
 #[test]
 fn a_peer_may_move() {
@@ -109,9 +135,40 @@ fn a_peer_may_move() {
     let mut other = end(false, "");
     other.stand().state().expect("state").import(&records).expect("taken");
     assert_eq!(other.stand().export(&Selector::default()).expect("state"), records);
+    for nowhere in ["0.0.0.0:999", "224.0.0.1:999", "203.0.113.9:0"] {
+        let mut bad = records.clone();
+        bad[0].value["endpoint"] = json!(nowhere);
+        assert!(other.stand().state().expect("state").import(&bad).is_err(), "{nowhere}");
+    }
     // Without a session, there is a handshake to that address.
     let (_, emitted) = other.round(&packet(2, 1, 1));
     assert_eq!(emitted[0].bytes[30..34], [203, 0, 113, 9]);
+}
+
+/// Who knows a peer's public key and has seen a handshake with it can make the cookie that the peer would send. Messages
+/// go on to the peer.
+#[test]
+fn a_cookie_of_somebody_else_moves_nobody() {
+    let mut a = end(true, "");
+    let (_, emitted) = a.round(&packet(1, 2, 1));
+    let key = BASE64_STANDARD.decode(B[1]).expect("base64");
+    let key: [u8; 32] = key.try_into().expect("32 bytes");
+    let crowded = RateLimiter::new(&key.into(), 0);
+    let mut room = [0; 64];
+    let answer = crowded.verify_packet(Some([192, 0, 2, 1].into()), &emitted[0].bytes[42..], &mut room);
+    let Err(TunnResult::WriteToNetwork(cookie)) = answer else { panic!("no cookie") };
+    let ends = [[203, 0, 113, 9], [192, 0, 2, 1]].map(Ipv4Addr::from);
+    let frame = Builder::ethernet([2; 6], [4; 6]).ipv4(ends[0], ends[1]).udp(999, 51820).payload(cookie);
+    let frame = frame.build();
+    assert_eq!(a.round(&frame).0, Fate::Absorb, "it is as good as the peer's");
+    let shown = a.stand().command("peers", &json!({})).expect("an answer");
+    assert_eq!(shown["peers"][0]["endpoint"], "192.0.2.2:51820");
+    // What no answer gets to is nobody's place.
+    let mut odd = frame;
+    odd[26..30].copy_from_slice(&[224, 0, 0, 1]);
+    odd[40..42].fill(0);
+    wire::ipv4::Packet::new_checked(&mut odd[14..]).expect("IPv4").fill_checksum();
+    assert_eq!(a.send(&odd), Err("malformed"));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn engine(config: &Config) -> Value {
         "cores": settings.cores,
         "helpers": settings.helpers,
         "delays": settings.delays,
-        "replan": settings.replan.map_or_else(|| "0s".to_owned(), duration::format),
+        "replan": settings.replan.map(duration::format),
         "replan_margin": settings.replan_margin,
         "scale": settings.scale.map(|scale| json!({
             "min": scale.min,
@@ -173,9 +173,9 @@ fn chains(config: &Config) -> Value {
             "match": if chain.matches.is_empty() { Value::Null } else { json!(chain.matches) },
             "path": chain.path().collect::<Vec<_>>(),
             "to": chain.to().collect::<Vec<_>>(),
-            "parallel": (chain.parallel != Mode::Off).then_some(chain.parallel),
-            "branch_timeout": (chain.patience != PATIENCE).then(|| duration::format(chain.patience)),
-            "on_branch_timeout": (chain.on_timeout == OnPanic::Bypass).then_some("pass"),
+            "parallel": Some(chain.parallel).filter(|mode| *mode != Mode::Off),
+            "branch_timeout": Some(chain.patience).filter(|wait| *wait != PATIENCE).map(duration::format),
+            "on_branch_timeout": Some("pass").filter(|_| chain.on_timeout == OnPanic::Bypass),
         });
         (chain.name.clone(), given(table))
     };

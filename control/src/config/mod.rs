@@ -106,6 +106,19 @@ impl Config {
         Config::read_for(path, registry, Purpose::Replay)
     }
 
+    /// [`Config::read_for_replay`] of a text.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn parse_for_replay(
+        text: &str,
+        file: &str,
+        folder: &Path,
+        registry: &Registry,
+    ) -> Result<Config, ConfigErrors> {
+        Config::parse_for(text, file, folder, registry, Purpose::Replay)
+    }
+
     fn read_for(path: &Path, registry: &Registry, purpose: Purpose) -> Result<Config, ConfigErrors> {
         let file = path.display().to_string();
         let text = read_text(path).map_err(|error| ConfigErrors {

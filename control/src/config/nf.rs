@@ -2,6 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::nearest;
+use super::secrets::without_text;
 use super::section::Section;
 use engine::{Configured, Entry, OnPanic, Registry};
 use std::collections::BTreeMap;
@@ -125,7 +126,11 @@ fn configure(
         };
         // Without a place of its own, or with that of the whole table, the error is about the NF.
         let place = error.span().filter(|place| *place != span);
-        let message = format!("{} in {title}", error.message());
+        let told = match entry.secrets {
+            [] => error.message().to_owned(),
+            _ => without_text(error.message()),
+        };
+        let message = format!("{told} in {title}");
         let inside =
             |value: &Range<usize>, place: &Range<usize>| value.start <= place.start && place.end <= value.end;
         let key = place.as_ref().and_then(|place| {

@@ -29,6 +29,16 @@ pub(super) fn masked(text: &str, registry: &Registry) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
+/// What is wrong with a value, without the text that stands there: it may be a secret in a wrong place.
+pub(super) fn without_text(message: &str) -> String {
+    let begin = message.find("string \"").map(|at| at + "string".len());
+    let end = message.rfind("\", expected").map(|at| at + 1);
+    match (begin, end) {
+        (Some(begin), Some(end)) if begin < end => format!("{}{}", &message[..begin], &message[end..]),
+        _ => message.to_owned(),
+    }
+}
+
 /// Where the value is, in what follows a key: without its quotes. `None`: there is no equals sign.
 fn value(after: &[u8]) -> Option<(usize, usize)> {
     let blank = |at: usize| after[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();

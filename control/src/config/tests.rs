@@ -118,7 +118,6 @@ fn every_mistake_is_reported_at_its_place() {
         ("two ports, no NF", "path = [\"edge\"]\nto = \"wan\"", "to = [\"wan\", \"lan\"]", "16:14: error: a chain without NFs leads to one port"),
         ("nowhere to go", "to = \"wan\"", "to = []", "17:6: error: 'to' is empty"),
         ("a port twice", "to = \"wan\"", "to = [\"wan\", \"wan\"]", "17:14: error: port 'wan' is named twice in 'to'"),
-        ("parallel max", "to = \"wan\"", "to = \"wan\"\nparallel = \"max\"", "18:12: error: parallel segments are not in this version"),
         ("unknown parallel", "to = \"wan\"", "to = \"wan\"\nparallel = \"on\"", "18:12: error: unknown value 'on' of 'parallel'"),
         ("a duplicate chain", "to = \"wan\"", "to = \"wan\"\n[[chain]]\nname = \"egress\"\nfrom = \"wan\"\nto = \"lan\"", "19:8: error: two chains are called 'egress'"),
         ("a chain in the shadow", "to = \"wan\"", "to = \"wan\"\n[[chain]]\nname = \"late\"\nfrom = \"lan\"\nto = \"wan\"", "19:8: warning: chain 'late' never gets a packet: 'egress' takes all from 'lan'"),
@@ -283,7 +282,7 @@ fn all_mistakes_are_reported_at_once_with_advice() {
     let errors = parse(&text).err().expect("four mistakes").to_string();
     let expected = "\
 test.toml:2:1: error: unknown key 'workres' in [engine]
-  help: did you mean 'workers'? known: workers, cores, idle, hugepages, memory, buffers, seed, socket
+  help: did you mean 'workers'? known: workers, cores, scale, idle, helpers, delays, replan, replan_margin, hugepages, memory, buffers, seed, socket
 test.toml:7:10: error: 'eth0' is no device that DPDK knows
   help: write a PCI address (\"0000:3b:00.0\"), a DPDK virtual device (\"net_af_packet0,iface=eth0\"), or a capture \
          file (\"pcap:in.pcap\")

@@ -296,7 +296,7 @@ struct Command {
 /// What the workers answered.
 #[derive(Serialize, JsonSchema)]
 struct Answers {
-    /// Worker by worker.
+    /// Worker by worker; of some commands the one answer of all workers together.
     workers: Vec<Value>,
 }
 

@@ -384,7 +384,9 @@ impl Burst {
         into.headers = self.headers;
         (into.parsed, into.bytes, into.usual) = (self.parsed, self.bytes, self.usual);
         (into.ipv4, into.ingress) = (self.ipv4, self.ingress);
-        into.ports.clone_from(&self.ports);
+        if !Arc::ptr_eq(&into.ports, &self.ports) {
+            into.ports.clone_from(&self.ports);
+        }
         true
     }
 

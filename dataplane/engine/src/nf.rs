@@ -122,6 +122,13 @@ pub trait Kind: Nf + Sized {
     /// Only for an NF that may meet packets of a flow on another worker than the flow's own, and merely reports.
     fn unite(_flows: &mut Vec<Record>) {}
 
+    /// The kinds of records that the answer to a command follows from, where what the instances of several workers say
+    /// is one answer: it is then given by an instance that has taken in those records of all of them. Without any, each
+    /// worker's instance answers.
+    fn follows_from(_command: &str) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Called once at the end of a run with the exported state of all workers, for NFs that write a report.
     fn finish(_plan: &Self::Plan, _records: &[Record]) -> Result<(), ConfigError> {
         Ok(())

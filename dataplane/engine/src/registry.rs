@@ -120,6 +120,8 @@ pub trait Prepared: Send + Sync {
     fn instance(&self, worker: &WorkerSite) -> Box<dyn Nf>;
     /// Joins what the instances of several workers say of one flow.
     fn unite(&self, flows: &mut Vec<Record>);
+    /// The kinds of records that the one answer of all workers to a command follows from; none: each answers.
+    fn follows_from(&self, command: &str) -> &'static [&'static str];
     /// Writes the NF's report at the end of a run, from the exported state of all workers.
     ///
     /// # Errors
@@ -176,6 +178,10 @@ impl<K: Kind> Prepared for TypedPlan<K> {
 
     fn unite(&self, flows: &mut Vec<Record>) {
         K::unite(flows);
+    }
+
+    fn follows_from(&self, command: &str) -> &'static [&'static str] {
+        K::follows_from(command)
     }
 
     fn finish(&self, records: &[Record]) -> Result<(), ConfigError> {

@@ -135,3 +135,25 @@ fn segments_come_and_go_under_traffic() {
     let end = engine.stop().expect("stop");
     assert!(end.packets.balanced() && end.packets.dropped.is_empty(), "{:?}", end.packets);
 }
+
+#[test]
+fn ten_million_packets_under_faults_leave_nothing_behind() {
+    let nfs = vec![
+        nf("bomb", "bomb", "{ at = 1000000 }"),
+        nf("slow", "sleeper", "{ millis = 60 }"),
+        nf("mark", "marker", "{ source = true }"),
+    ];
+    let segment = Parallel(vec![Nf(2), Nf(0), Nf(1)]);
+    let plan = with(null_plan(nfs), 2, segment, Duration::from_millis(20));
+    let engine = Engine::start(&rig::eal(), plan).expect("start");
+    let start = Instant::now();
+    while engine.snapshot().packets.received < 10_000_000 {
+        assert!(start.elapsed() < Duration::from_secs(240), "{:#?}", engine.snapshot());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let end = engine.stop().expect("stop");
+    assert!(end.packets.balanced() && end.packets.held == 0, "{:?}", end.packets);
+    let nfs = &end.chains["chain"].nfs;
+    assert!(nfs["bomb"].panics > 0, "{nfs:?}");
+    assert!(nfs["slow"].dropped["branch_timeout"] > 0, "{nfs:?}");
+}

@@ -31,7 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { head: 16 << 10, body: 16 << 10, transactions: 16, message: 32 << 10 }
+        Limits { head: 16 << 10, body: 16 << 10, transactions: 16, message: (64 << 10) + 1 }
     }
 }
 

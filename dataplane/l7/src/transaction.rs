@@ -127,8 +127,14 @@ impl Transaction {
         self.add_with(buffer, |text| text.extend_from_slice(bytes));
     }
 
-    /// Puts a part in the place of all of this name.
+    /// Puts a part in the place of all of this name. What is said again and again takes no more room for that.
     pub(crate) fn replace(&mut self, buffer: Buffer, bytes: &[u8]) {
+        while let Some(&(last, from, _)) = self.parts.last()
+            && last == buffer
+        {
+            self.text.truncate(from as usize);
+            self.parts.pop();
+        }
         self.parts.retain(|part| part.0 != buffer);
         self.add(buffer, bytes);
     }

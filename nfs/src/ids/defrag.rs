@@ -2,7 +2,8 @@
 //!
 //! Fragments go on as they come; copies of their data are put together here, in bounded memory, and the datagram is
 //! looked at with its last fragment. Where fragments overlap, the earlier one counts, unless the later one begins before
-//! it (BSD's policy, Suricata's default; U. Shankar, V. Paxson, *Active Mapping*, 2003).
+//! it (BSD's policy, Suricata's default; U. Shankar, V. Paxson, *Active Mapping*, 2003). Of a datagram that was dropped
+//! the other fragments are with its receiver already: that one is not let through either when it is sent again.
 
 use super::way::hex;
 use engine::Time;
@@ -16,7 +17,7 @@ use wire::{Fields, FragmentKey, Headers};
 /// way.
 const DATAGRAMS: usize = 1024;
 const BYTES: usize = 8 << 20;
-const FRAGMENTS: usize = 256;
+const FRAGMENTS: usize = 1024;
 /// Bytes of the data of a datagram.
 const LONGEST: usize = 65_535;
 /// Linux's `ipfrag_time`.
@@ -25,9 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Datagrams of which some fragments came.
 #[derive(Default)]
 pub(super) struct Defrag {
-    datagrams: HashMap<FragmentKey, Datagram, ahash::RandomState>,
-    /// In the order in which they began.
+    datagrams: Datagrams,
+    /// In the order in which they began, with their numbers; some of them are there no longer.
     order: VecDeque<(FragmentKey, u64)>,
+    /// How many began.
+    begun: u64,
     bytes: usize,
     pub reassembled: u64,
     pub given_up: u64,
@@ -37,8 +40,14 @@ pub(super) struct Defrag {
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Datagram {
+    /// Which one it is here.
+    #[serde(skip)]
+    number: u64,
     /// In nanoseconds.
     began: u64,
+    /// It was whole, and dropped.
+    #[serde(default)]
+    dropped: bool,
     /// IP header of the first fragment, without IPv6's extension headers.
     #[serde(with = "hex")]
     header: Vec<u8>,
@@ -63,17 +72,36 @@ impl Piece {
     }
 }
 
+/// What a fragment makes of its datagram.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Taken {
+    /// It is not whole yet, or cannot be put together.
+    InPieces,
+    /// It is whole: one packet, from its IP header on.
+    Whole(Vec<u8>),
+    /// It was whole before, and dropped.
+    Dropped,
+}
+
 impl Defrag {
-    /// Takes a fragment's data in. The datagram as one packet, from its IP header on, if it is whole now; of the header
-    /// it has no more than the fields in `reads`.
-    pub(super) fn take(
+    /// Takes a fragment's data in; of the first one's headers no more than the fields in `reads`.
+    pub(super) fn take(&mut self, headers: &Headers, frame: &[u8], reads: Fields, now: Time) -> Taken {
+        self.forget_old(now);
+        let Some(key) = FragmentKey::from_packet(headers, frame) else { return Taken::InPieces };
+        if self.datagrams.get(&key).is_some_and(|datagram| datagram.dropped) {
+            return Taken::Dropped;
+        }
+        self.add(key, headers, frame, reads, now).map_or(Taken::InPieces, Taken::Whole)
+    }
+
+    fn add(
         &mut self,
+        key: FragmentKey,
         headers: &Headers,
         frame: &[u8],
         reads: Fields,
         now: Time,
     ) -> Option<Vec<u8>> {
-        let key = FragmentKey::from_packet(headers, frame)?;
         let offset = headers.fragment_offset(frame)?;
         let Place { at, is_last, protocol } = place(headers, frame)?;
         let end = (headers.l3_offset() + headers.l3_len()?).min(frame.len());
@@ -88,16 +116,8 @@ impl Defrag {
             wire::fields::mask(headers, frame, reads, &mut mask);
             data = Cow::Owned(masked(&data, mask.get(at..end)?));
         }
-        self.forget_old(now);
         if !self.datagrams.contains_key(&key) {
-            while self.datagrams.len() >= DATAGRAMS || self.bytes + data.len() > BYTES {
-                if !self.forget_oldest() {
-                    break;
-                }
-            }
-            let began = now.as_nanos();
-            self.order.push_back((key, began));
-            self.datagrams.insert(key, Datagram { began, ..Datagram::default() });
+            self.begin(key, Datagram { began: now.as_nanos(), ..Datagram::default() }, data.len());
         }
         let datagram = self.datagrams.get_mut(&key)?;
         if datagram.pieces.len() >= FRAGMENTS || self.bytes + data.len() > BYTES {
@@ -109,25 +129,56 @@ impl Defrag {
             datagram.header = masked(frame.get(from..to)?, mask.get(from..to)?);
             datagram.protocol = protocol;
         }
-        self.bytes += datagram.add(offset, &data);
+        let before = datagram.held();
+        datagram.add(offset, &data);
+        self.bytes = self.bytes + datagram.held() - before;
         if is_last {
             datagram.length.get_or_insert(offset + data.len());
         }
         if !datagram.is_whole() {
             return None;
         }
-        let datagram = self.datagrams.remove(&key)?;
-        self.bytes -= datagram.held();
+        let datagram = self.remove(&key)?;
         self.reassembled += 1;
         datagram.packet()
     }
 
-    /// Datagrams that are being put together, in the order in which they began.
+    /// Remembers that a datagram was dropped.
+    pub(super) fn condemn(&mut self, headers: &Headers, frame: &[u8], now: Time) {
+        if let Some(key) = FragmentKey::from_packet(headers, frame) {
+            self.remove(&key);
+            self.begin(key, Datagram { began: now.as_nanos(), dropped: true, ..Datagram::default() }, 0);
+        }
+    }
+
+    /// A new datagram, of which so many bytes are to come; without room the oldest give way.
+    fn begin(&mut self, key: FragmentKey, datagram: Datagram, to_come: usize) {
+        let held = datagram.held();
+        while self.datagrams.len() >= DATAGRAMS || self.bytes + held + to_come > BYTES {
+            if !self.forget_oldest() {
+                return;
+            }
+        }
+        if self.order.len() >= 2 * DATAGRAMS {
+            let datagrams = &self.datagrams;
+            self.order.retain(|(key, number)| is_there(datagrams, key, *number));
+        }
+        self.begun += 1;
+        self.bytes += held;
+        self.order.push_back((key, self.begun));
+        self.datagrams.insert(key, Datagram { number: self.begun, ..datagram });
+    }
+
+    fn remove(&mut self, key: &FragmentKey) -> Option<Datagram> {
+        let datagram = self.datagrams.remove(key)?;
+        self.bytes -= datagram.held();
+        Some(datagram)
+    }
+
+    /// Datagrams that are being put together or were dropped, in the order in which they began.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&FragmentKey, &Datagram)> {
-        self.order.iter().filter_map(|(key, began)| {
-            let datagram = self.datagrams.get(key)?;
-            (datagram.began == *began).then_some((key, datagram))
-        })
+        let there = self.order.iter().filter(|(key, number)| is_there(&self.datagrams, key, *number));
+        there.filter_map(|(key, _)| Some((key, self.datagrams.get(key)?)))
     }
 
     /// How many there are.
@@ -137,38 +188,36 @@ impl Defrag {
 
     /// Takes in a datagram of another instance, in place of what is known of it; without room the oldest give way.
     pub(super) fn restore(&mut self, key: FragmentKey, datagram: Datagram) {
-        let held = datagram.held();
-        if let Some(old) = self.datagrams.remove(&key) {
-            self.bytes -= old.held();
-        }
-        while self.datagrams.len() >= DATAGRAMS || self.bytes + held > BYTES {
-            if !self.forget_oldest() {
-                return;
-            }
-        }
-        self.bytes += held;
-        self.order.push_back((key, datagram.began));
-        self.datagrams.insert(key, datagram);
+        self.remove(&key);
+        self.begin(key, datagram, 0);
     }
 
     fn forget_old(&mut self, now: Time) {
-        while let Some((_, began)) = self.order.front()
-            && now.since(Time::from_nanos(*began)) > PATIENCE
-        {
+        while let Some((key, number)) = self.order.front() {
+            let young = |datagram: &Datagram| now.since(Time::from_nanos(datagram.began)) <= PATIENCE;
+            let there = self.datagrams.get(key).filter(|datagram| datagram.number == *number);
+            if there.is_some_and(young) {
+                return;
+            }
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) -> bool {
-        let Some((key, began)) = self.order.pop_front() else { return false };
-        if self.datagrams.get(&key).is_some_and(|datagram| datagram.began == began)
-            && let Some(datagram) = self.datagrams.remove(&key)
+        let Some((key, number)) = self.order.pop_front() else { return false };
+        if is_there(&self.datagrams, &key, number)
+            && let Some(datagram) = self.remove(&key)
         {
-            self.bytes -= datagram.held();
-            self.given_up += 1;
+            self.given_up += u64::from(!datagram.dropped);
         }
         true
     }
+}
+
+type Datagrams = HashMap<FragmentKey, Datagram, ahash::RandomState>;
+
+fn is_there(datagrams: &Datagrams, key: &FragmentKey, number: u64) -> bool {
+    datagrams.get(key).is_some_and(|datagram| datagram.number == number)
 }
 
 /// Those bits that are set in the mask.
@@ -197,9 +246,8 @@ fn place(headers: &Headers, frame: &[u8]) -> Option<Place> {
 }
 
 impl Datagram {
-    /// Adds what is new of a fragment, or more than what was known; returns how many bytes it added.
-    fn add(&mut self, from: usize, data: &[u8]) -> usize {
-        let before = self.held();
+    /// Adds what is new of a fragment.
+    fn add(&mut self, from: usize, data: &[u8]) {
         let mut new = Piece { from, data: data.to_vec() };
         for old in &mut self.pieces {
             if old.from >= new.to() || old.to() <= new.from {
@@ -217,16 +265,15 @@ impl Datagram {
         // What is wholly known already adds nothing.
         if !self.pieces.iter().any(|old| old.from <= new.from && new.to() <= old.to()) {
             self.pieces.retain(|old| !(new.from <= old.from && old.to() <= new.to()));
-            self.pieces.push(new);
-            self.pieces.sort_by_key(|piece| piece.from);
+            let at = self.pieces.partition_point(|old| old.from <= new.from);
+            self.pieces.insert(at, new);
         }
-        self.held().saturating_sub(before)
     }
 
     /// Whether there can be such a datagram here.
     pub(super) fn is_sound(&self) -> bool {
         self.pieces.len() <= FRAGMENTS
-            && self.header.len() <= usize::from(u8::MAX)
+            && (self.header.is_empty() || (20..=60).contains(&self.header.len()))
             && self.length.is_none_or(|length| length <= LONGEST)
             && self.pieces.iter().all(|piece| piece.from <= LONGEST && piece.to() <= LONGEST)
     }

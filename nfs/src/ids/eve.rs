@@ -70,7 +70,7 @@ pub(super) fn line(alert: &Alert, meta: &Meta) -> Value {
         put("icmp_type", kind.into());
         put("icmp_code", code.into());
     }
-    put("pkt_src", if alert.stream { "stream" } else { "wire/pcap" }.into());
+    put("pkt_src", if alert.stream { "stream (detect/log)" } else { "wire/pcap" }.into());
     put("alert", said(alert, meta));
     if let Some(message) = &alert.message {
         put("tx_id", message.number.into());

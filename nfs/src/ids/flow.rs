@@ -135,6 +135,14 @@ impl Flow {
         }
     }
 
+    /// Gives up what was seen of its streams, and its messages; it goes on without.
+    pub(super) fn give_up(&mut self) {
+        if let Body::Tcp(tcp) = &mut self.body {
+            tcp.ways.iter_mut().for_each(Way::give_up);
+        }
+        self.conversation = self.conversation.take().filter(|conversation| conversation.held() == 0);
+    }
+
     pub(super) fn application(&self) -> Option<l7::Protocol> {
         self.conversation.as_ref().and_then(|conversation| conversation.protocol())
     }

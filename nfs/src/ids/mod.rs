@@ -8,6 +8,7 @@ mod defrag;
 mod detect;
 mod eve;
 mod flow;
+mod inspection;
 mod inspector;
 mod marks;
 mod moving;
@@ -20,7 +21,7 @@ mod way;
 
 pub use config::{Checksums, Config, Files, Mode, Plan, Streams};
 
-use defrag::Defrag;
+use defrag::{Defrag, Taken};
 use detect::{Kind as PacketKind, Searcher};
 use engine::{
     Affinity, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Part, Reason, Record, Site,
@@ -112,28 +113,44 @@ impl Ids {
     /// Whether the packet is to be dropped.
     #[inline]
     fn packet(&mut self, headers: Headers, frame: &[u8], now: Time) -> bool {
-        let Some(packet) = Packet::of(frame, headers, false) else {
-            if headers.is_ip() {
-                self.seen.malformed += 1;
-            } else {
-                self.seen.not_ip += 1;
-            }
-            return false;
-        };
-        self.seen.inspected += 1;
-        let mut wanted = self.inspect(&packet, now);
-        if headers.is_fragment()
-            && let Some(datagram) = self.defrag.take(&headers, frame, self.plan.reads, now)
-        {
-            let of_all = self.datagram(&datagram, now);
-            wanted.drop |= of_all.drop;
-            wanted.pass |= of_all.pass;
+        let mut wanted = Wanted::default();
+        if let Some(packet) = Packet::of(frame, headers, false) {
+            self.seen.inspected += 1;
+            wanted = self.inspect(&packet, now);
+        } else if headers.is_ip() {
+            self.seen.malformed += 1;
+        } else {
+            self.seen.not_ip += 1;
+        }
+        // Also one that is malformed: it may have a part of the transport header only.
+        if headers.is_fragment() {
+            self.fragment(&headers, frame, now, &mut wanted);
         }
         wanted.drop && !wanted.pass
     }
 
-    /// Inspects what came in fragments. The last of them is dropped for it, so that the datagram stays in pieces.
     #[cold]
+    fn fragment(&mut self, headers: &Headers, frame: &[u8], now: Time, wanted: &mut Wanted) {
+        let [streams, _] = self.plan.flows;
+        if streams && self.plan.settings.checksums && !packet::ip_checksum_is_right(headers, frame) {
+            self.watch.bad_checksums += 1;
+            return;
+        }
+        match self.defrag.take(headers, frame, self.plan.reads, now) {
+            Taken::InPieces => {}
+            Taken::Dropped => wanted.drop = true,
+            Taken::Whole(datagram) => {
+                let of_all = self.datagram(&datagram, now);
+                wanted.drop |= of_all.drop;
+                wanted.pass |= of_all.pass;
+                if wanted.drop && !wanted.pass {
+                    self.defrag.condemn(headers, frame, now);
+                }
+            }
+        }
+    }
+
+    /// Inspects what came in fragments. The last of them is dropped for it, so that the datagram stays in pieces.
     fn datagram(&mut self, datagram: &[u8], now: Time) -> Wanted {
         let headers = wire::parse_ip(datagram, 0, datagram.len());
         let packet = Packet::of(datagram, headers, true);
@@ -161,7 +178,7 @@ impl Ids {
         if inspector.candidates.is_empty() {
             return Wanted::default();
         }
-        let wanted = inspector.evaluate(&watch::alone(packet), None, now, |_| Some(0));
+        let wanted = inspector.evaluate(&inspection::alone(packet), None, now, |_| Some(0));
         inspector.candidates.clear();
         wanted
     }

@@ -23,13 +23,16 @@ pub(super) struct Moved {
 struct Mapping(Vec<Option<u32>>);
 
 impl Mapping {
-    fn of(&self, list: &mut Vec<(u32, u64)>) {
-        list.retain_mut(|(place, _)| match self.0.get(*place as usize) {
-            Some(Some(now)) => {
-                *place = *now;
-                true
+    fn of<T>(&self, list: &mut Vec<T>, place: impl Fn(&mut T) -> &mut u32) {
+        list.retain_mut(|one| {
+            let place = place(one);
+            match self.0.get(*place as usize) {
+                Some(Some(now)) => {
+                    *place = *now;
+                    true
+                }
+                _ => false,
             }
-            _ => false,
         });
     }
 }
@@ -89,20 +92,14 @@ impl Ids {
         let mapping = Mapping(theirs.all.iter().map(|rule| places.get(&id(rule))).collect());
         for key in self.watch.keys() {
             let Some(flow) = self.watch.get_mut(&key) else { continue };
-            flow.meta.matched.retain_mut(|(_, place)| match mapping.0.get(*place as usize) {
-                Some(Some(now)) => {
-                    *place = *now;
-                    true
-                }
-                _ => false,
-            });
+            mapping.of(&mut flow.meta.matched, |(_, place)| place);
             let bits =
                 ids_rules::bits::FlowBits::from_names(flow.meta.bits.names(&theirs.names), &ours.names);
             flow.meta.bits = bits;
             if let Body::Tcp(tcp) = &mut flow.body {
                 for way in &mut tcp.ways {
-                    mapping.of(&mut way.pending);
-                    mapping.of(&mut way.matched);
+                    mapping.of(&mut way.pending, |pending| &mut pending.rule);
+                    mapping.of(&mut way.matched, |(place, _)| place);
                 }
             }
         }

@@ -31,6 +31,7 @@ impl<'a> Packet<'a> {
         if !headers.is_fragment()
             && let (Some(at), Some(len)) = (headers.payload_offset(), headers.payload_len())
         {
+            let len = if headers.is_udp() { len.min(udp_payload_len(&headers, frame)) } else { len };
             payload = frame.get(at..(at + len).min(frame.len())).unwrap_or_default();
         }
         let ports = if headers.is_fragment() { None } else { headers.ports(frame) };
@@ -75,8 +76,12 @@ impl<'a> Packet<'a> {
         self.frame.get(from..from + header + self.payload.len()).unwrap_or_default()
     }
 
-    /// Whether the checksum of its TCP segment is right.
-    pub(super) fn tcp_checksum_is_right(&self) -> bool {
+    /// Whether the checksums of IP and of its TCP segment are right.
+    pub(super) fn checksums_are_right(&self) -> bool {
+        (self.reassembled || ip_checksum_is_right(&self.headers, self.frame)) && self.tcp_checksum_is_right()
+    }
+
+    fn tcp_checksum_is_right(&self) -> bool {
         let segment = self.segment();
         let length = segment.len() as u32;
         let pseudo = match self.key {
@@ -86,9 +91,9 @@ impl<'a> Packet<'a> {
         pseudo.bytes(segment).is_valid()
     }
 
-    /// Bytes of the IP packet.
-    pub(super) fn ip_length(&self) -> u64 {
-        self.headers.l3_len().unwrap_or(0) as u64
+    /// Bytes of all of it.
+    pub(super) fn length(&self) -> u64 {
+        self.frame.len() as u64
     }
 
     pub(super) fn source(&self) -> IpAddr {
@@ -98,4 +103,17 @@ impl<'a> Packet<'a> {
     pub(super) fn destination(&self) -> IpAddr {
         self.key.destination()
     }
+}
+
+/// Bytes of data by UDP's own length: what IP has beyond it is not UDP's.
+fn udp_payload_len(headers: &Headers, frame: &[u8]) -> usize {
+    let length = headers.l4_offset().and_then(|at| frame.get(at + 4..)?.first_chunk());
+    length.map_or(0, |length| usize::from(u16::from_be_bytes(*length)).saturating_sub(8))
+}
+
+/// Whether the checksum of IPv4 is right. IPv6 has none.
+pub(super) fn ip_checksum_is_right(headers: &Headers, frame: &[u8]) -> bool {
+    let from = headers.l3_offset();
+    let header = frame.get(from..from + headers.ip_header_len()).unwrap_or_default();
+    !headers.is_ipv4() || wire::checksum::Sum::default().bytes(header).is_valid()
 }

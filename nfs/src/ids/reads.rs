@@ -51,7 +51,9 @@ pub(super) fn of(rules: &Rules, flows: [bool; 2], checksums: bool) -> Fields {
     if tcp {
         reads = reads.union(STREAMS);
         if checksums {
-            reads = reads.with(Field::L4Checksum);
+            // Whether that of IP is right depends on all of its header.
+            let whole = Fields::of(&[Field::L4Checksum, Field::IpChecksum, Field::IpDscp, Field::IpEcn]);
+            reads = reads.union(whole);
         }
     }
     for rule in &rules.all {

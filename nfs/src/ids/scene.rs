@@ -1,7 +1,9 @@
 //! What goes on in a flow while one packet is worked on: bytes and messages come out, and rules are shown them.
 
 use super::detect::{Bytes, Numbers, Subject, buffers};
+use super::eve::flow_id;
 use super::flow::{DETECTIONS, Fate, Meta, index};
+use super::inspection::stands_for;
 use super::inspector::{ALWAYS, Inspector, MATCHED, Wanted};
 use super::way::Way;
 use engine::Time;
@@ -32,6 +34,11 @@ impl Room {
         exceeded
     }
 
+    /// Whether so little is left that it is time for others to give up theirs.
+    pub(super) fn is_short(&self) -> bool {
+        self.held > self.most - self.most / 8
+    }
+
     pub(super) fn give_back(&mut self, held: usize) {
         self.held = self.held.saturating_sub(held);
     }
@@ -53,6 +60,8 @@ pub(super) struct Scene<'a> {
     pub wanted: Wanted,
     /// The bytes go the other way than was thought.
     pub turned: bool,
+    /// Another connection has begun between the same ends.
+    pub begun: bool,
 }
 
 impl Scene<'_> {
@@ -79,8 +88,9 @@ impl Scene<'_> {
         self.wanted.pass |= wanted.pass;
     }
 
-    /// Shows rules for streams what has come: the last `new` bytes of the window.
-    fn look_into(&mut self, way: &mut Way, toward: Toward, new: usize) {
+    /// Shows rules for streams what has come: the last `new` bytes of the window; and those that wait, `all` of them or
+    /// those that are due.
+    fn look_into(&mut self, way: &mut Way, toward: Toward, new: usize, all: bool) {
         let index = Arc::clone(&self.inspector.index);
         if !index.looks_into_streams() {
             return;
@@ -95,19 +105,18 @@ impl Scene<'_> {
         inspector.searcher.begin();
         let Inspector { searcher, candidates, .. } = inspector;
         index.streams.find(searcher, subject.ports, &way.window[start..], known - start, candidates);
-        for (rule, _) in &way.pending {
-            searcher.note(*rule, ALWAYS, candidates);
+        for rule in way.due(all) {
+            searcher.note(rule, ALWAYS, candidates);
         }
         if candidates.is_empty() {
             return;
         }
         let wanted = inspector.evaluate(&subject, Some(self.meta), self.now, |rule| way.sight(rule));
-        let found = way.base + start as u64;
         for candidate in self.inspector.candidates.drain(..) {
             match candidate.end {
                 MATCHED => way.note_match(candidate.rule),
-                ALWAYS => {}
-                end => way.wait(candidate.rule, found + end as u64),
+                ALWAYS => way.note_look(candidate.rule),
+                _ => way.wait(candidate.rule),
             }
         }
         self.note(wanted);
@@ -254,10 +263,24 @@ pub(super) struct Streams<'s, 'a> {
     pub events: &'s mut Events,
     /// Bytes of a window that stay.
     pub keep: usize,
+    /// Bytes are looked at before they go on.
+    pub at_once: bool,
+    /// From client to server, should another connection begin.
+    pub opener: FlowKey,
+}
+
+impl Streams<'_, '_> {
+    /// Nothing follows what is in a window: rules that wait see all of it.
+    fn look_at_last(&mut self, toward: Toward) {
+        let way = &mut self.ways[index(toward)];
+        if self.scene.meta.fate == Fate::Open && way.due(true).next().is_some() {
+            self.scene.look_into(way, toward, 0, true);
+        }
+    }
 }
 
 impl streams::Sink for Streams<'_, '_> {
-    fn data(&mut self, toward: Toward, offset: u64, bytes: &[u8]) {
+    fn data(&mut self, toward: Toward, _offset: u64, bytes: &[u8]) {
         if self.scene.meta.fate != Fate::Open {
             return;
         }
@@ -268,8 +291,10 @@ impl streams::Sink for Streams<'_, '_> {
         }
         let way = &mut self.ways[index(toward)];
         let before = way.held();
-        way.add(offset, bytes);
-        self.scene.look_into(way, toward, bytes.len());
+        way.add(bytes);
+        // Before what waits leaves the window, and where a packet goes on only if nothing is in it, all are looked at.
+        let all = self.at_once || way.is_full(self.keep);
+        self.scene.look_into(way, toward, bytes.len(), all);
         let window = Bytes { bytes: &way.window, base: way.base };
         self.scene.converse(toward, Some(window), |conversation, limits, messages| {
             conversation.data(limits, toward, bytes, messages);
@@ -282,17 +307,38 @@ impl streams::Sink for Streams<'_, '_> {
         }
     }
 
-    fn gap(&mut self, toward: Toward, offset: u64, len: u64) {
-        self.ways[index(toward)].part(offset + len);
+    fn gap(&mut self, toward: Toward, _offset: u64, len: u64) {
+        self.look_at_last(toward);
+        self.ways[index(toward)].part(len);
         self.scene.converse(toward, None, |conversation, limits, messages| {
             conversation.gap(limits, toward, len, messages);
         });
     }
 
     fn end(&mut self, toward: Toward) {
+        self.look_at_last(toward);
         self.scene.converse(toward, None, |conversation, limits, messages| {
             conversation.end(limits, toward, messages);
         });
+    }
+
+    /// Nothing of the connection before counts for this one.
+    fn begin(&mut self) {
+        let scene = &mut *self.scene;
+        for way in self.ways.iter_mut() {
+            scene.room.give_back(way.held());
+            *way = Way::default();
+        }
+        if let Some(before) = scene.conversation.take() {
+            scene.room.give_back(before.held());
+        }
+        let parsed = scene.inspector.index.looks_into_messages();
+        *scene.conversation = parsed.then(|| Box::new(Conversation::new(stands_for(&self.opener), false)));
+        let (key, _) = self.opener.canonical();
+        *scene.meta = Meta::new(flow_id(&key, scene.now), scene.now);
+        scene.numbers = Numbers { covered: Some([0; 2]), packets: [0; 2], bytes: [0; 2], age: 0 };
+        (scene.client, scene.application) = (self.opener, None);
+        (scene.turned, scene.begun) = (false, true);
     }
 
     fn event(&mut self, _toward: Toward, event: Event) {

@@ -7,7 +7,7 @@ use super::detect::Rules;
 use super::flow::{Body, Fate, Flow, Meta, Tcp};
 use super::marks::id;
 use super::watch::Watch;
-use super::way::{Way, hex};
+use super::way::{Pending, Way, hex};
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
 use ids_rules::bits::{FlowBits, HostBit};
 use ids_rules::threshold::{self, RuleId};
@@ -70,7 +70,8 @@ struct Window {
     bytes: Vec<u8>,
     base: u64,
     chunk: u64,
-    pending: Vec<(RuleId, u64)>,
+    /// Rules, where their pattern was found first and last, their looks, and the place of the next one.
+    pending: Vec<(RuleId, u64, u64, u32, u64)>,
     matched: Vec<(RuleId, u64)>,
 }
 
@@ -93,28 +94,36 @@ fn named(rules: &Rules, place: u32) -> Option<RuleId> {
 
 impl Window {
     fn of(way: &Way, rules: &Rules) -> Window {
-        let names = |list: &[(u32, u64)]| {
-            list.iter().filter_map(|(place, at)| Some((named(rules, *place)?, *at))).collect()
-        };
+        let pending = way.pending.iter().filter_map(|&Pending { rule, since, last, looks, next }| {
+            Some((named(rules, rule)?, since, last, looks, next))
+        });
+        let matched = way.matched.iter().filter_map(|(rule, at)| Some((named(rules, *rule)?, *at)));
         Window {
             bytes: way.window.clone(),
             base: way.base,
             chunk: way.chunk,
-            pending: names(&way.pending),
-            matched: names(&way.matched),
+            pending: pending.collect(),
+            matched: matched.collect(),
         }
     }
 
+    /// Whether there can be such a window: places have room to grow.
+    fn is_sound(&self) -> bool {
+        let end = self.base.saturating_add(self.bytes.len() as u64);
+        end < 1 << 60 && self.chunk <= end
+    }
+
     fn way(self, places: &Places) -> Way {
-        let places = |list: Vec<(RuleId, u64)>| {
-            list.into_iter().filter_map(|(rule, at)| Some((places.get(&rule)?, at))).collect()
-        };
+        let pending = self.pending.into_iter().filter_map(|(rule, since, last, looks, next)| {
+            Some(Pending { rule: places.get(&rule)?, since, last, looks, next })
+        });
+        let matched = self.matched.into_iter().filter_map(|(rule, at)| Some((places.get(&rule)?, at)));
         Way {
             window: self.bytes,
             base: self.base,
             chunk: self.chunk,
-            pending: places(self.pending),
-            matched: places(self.matched),
+            pending: pending.collect(),
+            matched: matched.collect(),
         }
     }
 }
@@ -265,6 +274,9 @@ fn parse(record: &Record) -> Result<Parsed, StateError> {
             };
             if value.tcp.is_some() == value.datagrams.is_some() {
                 return Err(malformed(record, "it is either of TCP or of datagrams"));
+            }
+            if value.tcp.as_ref().is_some_and(|tcp| !tcp.ways.iter().all(Window::is_sound)) {
+                return Err(malformed(record, "a window lies beyond what a stream can have"));
             }
             if key.canonical().0 != key {
                 return Err(malformed(record, "the key is not canonical: the smaller end comes first"));

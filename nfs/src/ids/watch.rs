@@ -1,20 +1,20 @@
 //! Flows: who talks to whom, what was said so far, and what becomes of the rest.
 
-use super::detect::{Kind, Numbers, Subject};
 use super::eve::flow_id;
-use super::flow::{Body, FIRSTS, Fate, Flow, Meta, Tcp};
-use super::inspector::{ALWAYS, Inspector, Wanted};
+use super::flow::{Body, Flow, Meta, Tcp};
+use super::inspection::{Inspection, conversation, numbers, sent};
+use super::inspector::{Inspector, Wanted};
 use super::packet::Packet;
-use super::scene::{Events, Room, Scene, Streams, probe};
+use super::scene::{Events, Room, Scene, Streams};
 use crate::roster::Roster;
 use engine::Time;
-use l7::{Conversation, Limits};
+use l7::Limits;
 use std::sync::Arc;
 use std::time::Duration;
-use streams::{Datagrams, Outcome, Pool, Segment, State, Toward};
-use tables::flow_table::{Displaced, EntryId, Eviction, FlowTable};
+use streams::{Datagrams, Pool, Toward};
+use tables::flow_table::{Cursor, Displaced, EntryId, Eviction, FlowTable};
 use wire::flow::Direction;
-use wire::tcp::{self, flags};
+use wire::tcp::flags;
 use wire::{FlowKey, protocol::ip};
 
 /// How flows are watched.
@@ -33,10 +33,9 @@ pub(super) struct Settings {
 
 /// How long a connection that is over stays, so that what is left of it is known.
 const CLOSED: Duration = Duration::from_secs(10);
-/// The port that DNS has.
-const DNS: u16 = 53;
-/// The TCP option that goes with data in a SYN (RFC 7413).
-const FAST_OPEN: u8 = 34;
+/// Flows of which the quietest gives up its windows, and times per packet that this is done.
+const COMPARED: usize = 16;
+const ROUNDS: usize = 4;
 /// Resolution of time-outs.
 const TICK: u64 = 100_000_000;
 
@@ -46,6 +45,8 @@ pub(super) struct Watch {
     pub settings: Arc<Settings>,
     pub pool: Pool,
     pub room: Room,
+    /// Where the next flows are compared that may give up what they hold in the room.
+    pub hand: Cursor,
     pub events: Events,
     pub opened: u64,
     pub expired: u64,
@@ -66,6 +67,7 @@ impl Watch {
             pool: Pool::new(if memory { settings.memory } else { 0 }),
             room: Room { most: settings.memory, ..Room::default() },
             settings,
+            hand: Cursor::default(),
             events: [0; _],
             opened: 0,
             expired: 0,
@@ -87,8 +89,7 @@ impl Watch {
         if let Some(id) = self.flows.find(&key, hash) {
             return Some(id);
         }
-        let messages = inspector.index.looks_into_messages();
-        let parsed = messages && matches!(key.protocol(), ip::TCP | ip::UDP);
+        let parsed = inspector.index.looks_into_messages() && matches!(key.protocol(), ip::TCP | ip::UDP);
         let flow = Flow {
             meta: Meta::new(flow_id(&key, now), now),
             body: match key.protocol() {
@@ -168,7 +169,7 @@ impl Watch {
     /// How long a flow may be quiet.
     fn patience(&self, flow: &Flow) -> Duration {
         match &flow.body {
-            Body::Tcp(tcp) if tcp.stream.state() == State::Closed => CLOSED,
+            Body::Tcp(tcp) if tcp.stream.is_over() => CLOSED,
             _ => self.settings.idle,
         }
     }
@@ -176,7 +177,7 @@ impl Watch {
     /// Inspects a packet of a flow.
     pub(super) fn packet(&mut self, packet: &Packet<'_>, inspector: &mut Inspector, now: Time) -> Wanted {
         let (_, direction) = packet.key.canonical();
-        if packet.is_tcp() && self.settings.checksums && !packet.tcp_checksum_is_right() {
+        if packet.is_tcp() && self.settings.checksums && !packet.checksums_are_right() {
             self.bad_checksums += 1;
             return Wanted::default();
         }
@@ -202,13 +203,40 @@ impl Watch {
         let wanted = inspection.wanted;
         let patience = if over { CLOSED } else { settings.idle };
         self.flows.touch(id, (now + patience).as_nanos());
+        if self.room.is_short() {
+            self.make_room(id);
+        }
         wanted
+    }
+
+    /// Has the quietest of some flows give up its windows and messages, but not this one.
+    #[cold]
+    fn make_room(&mut self, spared: EntryId) {
+        for _ in 0..ROUNDS {
+            let mut quietest = None;
+            let cursor = self.flows.scan(self.hand, COMPARED, |id, _, flow| {
+                let sooner = quietest.is_none_or(|(last, _)| flow.meta.last < last);
+                if id != spared && flow.held() > 0 && sooner {
+                    quietest = Some((flow.meta.last, id));
+                }
+            });
+            self.hand = cursor.unwrap_or_default();
+            if let Some(flow) = quietest.and_then(|(_, id)| self.flows.value_mut(id)) {
+                self.room.give_back(flow.held());
+                self.room.given_up += 1;
+                flow.give_up();
+                self.room.held += flow.held();
+            }
+            if !self.room.is_short() {
+                break;
+            }
+        }
     }
 
     /// Whether a packet begins another connection than that which is over.
     fn is_another(&self, id: EntryId, packet: &Packet<'_>) -> bool {
         let Some((_, Flow { body: Body::Tcp(tcp), .. })) = self.flows.entry(id) else { return false };
-        tcp.stream.state() == State::Closed
+        tcp.stream.is_over()
             && packet
                 .transport_header()
                 .get(13)
@@ -254,21 +282,11 @@ impl Watch {
     }
 }
 
-fn numbers(meta: &Meta, covered: Option<[u64; 2]>, now: Time) -> Numbers {
-    let age = now.since(Time::from_nanos(meta.first)).as_secs();
-    Numbers { covered, packets: meta.packets, bytes: meta.bytes, age }
-}
-
 /// What flows keep elsewhere.
 struct Stores<'a> {
     pool: &'a mut Pool,
     room: &'a mut Room,
     events: &'a mut Events,
-}
-
-/// What was sent on both ways.
-fn sent(stream: &streams::Flow) -> [u64; 2] {
-    [stream.sent(Toward::Server), stream.sent(Toward::Client)]
 }
 
 /// Has everything handed out that a connection holds.
@@ -297,195 +315,9 @@ fn finish(
         application,
         wanted: Wanted::default(),
         turned: false,
+        begun: false,
     };
-    let mut sink = Streams { scene: &mut scene, ways, events, keep: settings.window };
+    let opener = scene.client;
+    let mut sink = Streams { scene: &mut scene, ways, events, keep: settings.window, at_once: false, opener };
     stream.finish(&settings.streams, pool, &mut sink);
-}
-
-/// The work on one packet of a flow.
-struct Inspection<'a> {
-    inspector: &'a mut Inspector,
-    settings: &'a Settings,
-    packet: &'a Packet<'a>,
-    now: Time,
-    wanted: Wanted,
-}
-
-impl Inspection<'_> {
-    fn note(&mut self, wanted: Wanted) {
-        self.wanted.drop |= wanted.drop;
-        self.wanted.pass |= wanted.pass;
-    }
-
-    /// Whether the connection is over.
-    fn tcp(
-        &mut self,
-        flow: &mut Flow,
-        direction: Direction,
-        pool: &mut Pool,
-        room: &mut Room,
-        events: &mut Events,
-    ) -> bool {
-        let application = flow.application();
-        let Flow { meta, body: Body::Tcp(tcp), conversation } = flow else { return false };
-        let toward = tcp.stream.toward(direction);
-        meta.count(toward, self.packet.ip_length(), self.now);
-        self.firsts(meta, toward, application);
-        let Ok(header) = tcp::Packet::new_checked(self.packet.segment()) else { return false };
-        let ttl = self.packet.headers.ttl(self.packet.frame).unwrap_or(0);
-        let segment = Segment::of(&header, direction, ttl);
-        let client = if toward == Toward::Server { self.packet.key } else { self.packet.key.reversed() };
-        let Tcp { stream, ways } = &mut **tcp;
-        let mut scene = Scene {
-            numbers: numbers(meta, Some(sent(stream)), self.now),
-            inspector: &mut *self.inspector,
-            meta,
-            conversation,
-            limits: &self.settings.limits,
-            room,
-            client,
-            now: self.now,
-            application,
-            wanted: self.wanted,
-            turned: false,
-        };
-        let mut sink = Streams { scene: &mut scene, ways, events, keep: self.settings.window };
-        let outcome = stream.segment(&self.settings.streams, pool, &segment, &mut sink);
-        let (application, turned) = (scene.application, scene.turned);
-        self.wanted = scene.wanted;
-        let mut toward = outcome.toward;
-        if turned {
-            stream.turn();
-            ways.swap(0, 1);
-            meta.packets.swap(0, 1);
-            meta.bytes.swap(0, 1);
-            toward = toward.other();
-        }
-        let covered = Some(sent(stream));
-        self.packet(meta, &Outcome { toward, ..outcome }, covered, application);
-        self.obey(meta);
-        outcome.state == State::Closed
-    }
-
-    fn datagram(&mut self, flow: &mut Flow, direction: Direction, room: &mut Room) -> bool {
-        let application = flow.application();
-        let Flow { meta, body: Body::Datagrams(datagrams), conversation } = flow else { return false };
-        let outcome = datagrams.see(direction);
-        meta.count(outcome.toward, self.packet.ip_length(), self.now);
-        let application = application.or_else(|| {
-            let (limits, payload) = (&self.settings.limits, self.packet.payload);
-            probe(conversation.as_deref(), |copy, nobody| {
-                copy.datagram(limits, outcome.toward, payload, nobody)
-            })
-        });
-        self.firsts(meta, outcome.toward, application);
-        self.packet(meta, &outcome, None, application);
-        if meta.fate == Fate::Open && conversation.is_some() && !self.packet.payload.is_empty() {
-            let key = self.packet.key;
-            let mut scene = Scene {
-                numbers: numbers(meta, None, self.now),
-                inspector: &mut *self.inspector,
-                meta,
-                conversation,
-                limits: &self.settings.limits,
-                room,
-                client: if outcome.toward == Toward::Server { key } else { key.reversed() },
-                now: self.now,
-                application,
-                wanted: self.wanted,
-                turned: false,
-            };
-            scene.datagram(outcome.toward, self.packet.payload);
-            self.wanted = scene.wanted;
-        }
-        self.obey(meta);
-        false
-    }
-
-    /// What was decided of the flow goes for this packet too.
-    fn obey(&mut self, meta: &Meta) {
-        self.wanted.drop |= meta.fate == Fate::Dropped && self.inspector.drops;
-    }
-
-    /// Rules for the first packet of each way.
-    fn firsts(&mut self, meta: &mut Meta, toward: Toward, application: Option<l7::Protocol>) {
-        let index = Arc::clone(&self.inspector.index);
-        let rules = index.firsts(Kind::of(self.packet.protocol()));
-        if rules.is_empty() || meta.fate != Fate::Open || !meta.first_time(FIRSTS, toward) {
-            return;
-        }
-        self.inspector.searcher.begin();
-        for rule in rules {
-            self.inspector.searcher.note(*rule, ALWAYS, &mut self.inspector.candidates);
-        }
-        let numbers = numbers(meta, None, self.now);
-        let mut subject = alone(self.packet);
-        (subject.toward, subject.numbers, subject.application) = (Some(toward), Some(&numbers), application);
-        let wanted = self.inspector.evaluate(&subject, Some(meta), self.now, |_| Some(0));
-        self.inspector.candidates.clear();
-        self.note(wanted);
-    }
-
-    /// Rules for packets.
-    fn packet(
-        &mut self,
-        meta: &mut Meta,
-        outcome: &Outcome,
-        covered: Option<[u64; 2]>,
-        application: Option<l7::Protocol>,
-    ) {
-        if meta.fate != Fate::Open || self.wanted.pass {
-            return;
-        }
-        let index = Arc::clone(&self.inspector.index);
-        let packet = self.packet;
-        let is_lone = packet.is_tcp() && (!outcome.streamed || is_syn_without_fast_open(packet));
-        let lane = if is_lone { &index.unstreamed } else { index.packets(Kind::of(packet.protocol())) };
-        self.inspector.searcher.begin();
-        let Inspector { searcher, candidates, .. } = &mut *self.inspector;
-        lane.find(searcher, packet.ports, packet.payload, 0, candidates);
-        if candidates.is_empty() {
-            return;
-        }
-        let numbers = numbers(meta, covered, self.now);
-        let mut subject = alone(packet);
-        (subject.toward, subject.established) = (Some(outcome.toward), outcome.established());
-        (subject.numbers, subject.application) = (Some(&numbers), application);
-        let wanted = self.inspector.evaluate(&subject, Some(meta), self.now, |_| Some(0));
-        self.inspector.candidates.clear();
-        self.note(wanted);
-    }
-}
-
-/// A conversation that begins with this packet.
-fn conversation(packet: &Packet<'_>) -> Conversation {
-    let is_dns = packet.ports.is_some_and(|(source, destination)| [source, destination].contains(&DNS));
-    let picked_up =
-        packet.is_tcp() && packet.transport_header().get(13).is_some_and(|byte| byte & flags::SYN == 0);
-    Conversation::new(is_dns.then_some(l7::Protocol::Dns), picked_up)
-}
-
-/// Whether it is a SYN whose data no server has asked for (TCP Fast Open, RFC 7413): it is looked at alone, since most
-/// receivers drop it, and its stream may never hand it out.
-fn is_syn_without_fast_open(packet: &Packet<'_>) -> bool {
-    let Ok(header) = tcp::Packet::new_checked(packet.segment()) else { return false };
-    let is_fast_open = header.option_offset(FAST_OPEN).is_some();
-    header.flags() & flags::SYN != 0 && !is_fast_open
-}
-
-/// A packet as rules see it, without what is known of its flow.
-pub(super) fn alone<'a>(packet: &'a Packet<'a>) -> Subject<'a> {
-    Subject {
-        key: packet.key,
-        ports: packet.ports,
-        packet: Some(packet),
-        payload: Some(packet.payload.into()),
-        is_stream: false,
-        reassembled: packet.reassembled,
-        toward: None,
-        established: false,
-        numbers: None,
-        application: None,
-        message: None,
-    }
 }

@@ -4,7 +4,7 @@ use super::Monitor;
 use super::accounts::Total;
 use super::assets;
 use super::flow::{Flow, Seen};
-use super::sketch::Sketches;
+use super::sketch::{self, Sketches};
 use super::state::is_wanted;
 use super::top::{By, MOST};
 use engine::{Command, CommandError, PAGE, Selector};
@@ -39,6 +39,15 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "forgets all flows, totals and sketches; forgotten flows are not reported",
     },
 ];
+
+/// What several workers have counted in sketches is one count.
+pub(super) fn follows_from(command: &str) -> &'static [&'static str] {
+    match command {
+        "distinct" => &[sketch::DISTINCT],
+        "movers" => &[sketch::BYTES, sketch::LARGEST],
+        _ => &[],
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -279,6 +279,10 @@ impl Kind for Monitor {
         }
     }
 
+    fn follows_from(command: &str) -> &'static [&'static str] {
+        commands::follows_from(command)
+    }
+
     fn unite(flows: &mut Vec<Record>) {
         unite::records(flows);
     }

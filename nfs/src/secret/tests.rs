@@ -28,6 +28,12 @@ fn secrets_are_read_as_they_are_written() {
     let zeros = format!("{}=", "A".repeat(43));
     assert_eq!(*Secret::new(zeros).base64().expect("32 bytes"), [0; 32]);
     assert!(Secret::new("AAAA").base64().is_none() && Secret::new(KEY).base64().is_none());
-    let missing = Secret::read(Path::new("/nowhere/key")).expect_err("no file");
+    let missing = Secret::read(&Site::default(), "/nowhere/key").expect_err("no file");
     assert!(missing.starts_with("/nowhere/key: "), "{missing}");
+    let endless = Secret::read(&Site::default(), "/dev/zero").expect_err("without an end");
+    assert_eq!(endless, "/dev/zero is too long for a secret");
+    for key in [KEY.to_owned(), format!("{KEY}00112233"), format!("{}=", "A".repeat(43))] {
+        let told = Secret::read(&Site::default(), &key).expect_err("a key");
+        assert!(!told.contains(&key[..8]), "{told}");
+    }
 }

@@ -77,6 +77,14 @@ impl Ends {
         }
     }
 
+    /// Whether a packet came to our end.
+    pub(crate) fn is_ours(&self, headers: &Headers, frame: &[u8]) -> bool {
+        match *self {
+            Ends::V4 { local, .. } => headers.ipv4_addresses(frame).is_some_and(|(_, to)| to == local),
+            Ends::V6 { local, .. } => headers.ipv6_addresses(frame).is_some_and(|(_, to)| to == local),
+        }
+    }
+
     /// Writes the header at the start of `out`.
     ///
     /// An IPv4 datagram must not be fragmented, so that it needs no identification (RFC 6864 section 4).

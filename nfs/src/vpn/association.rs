@@ -6,6 +6,7 @@ use super::window::{Arrival, Window};
 use ahash::{HashMap, HashMapExt};
 use engine::Time;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use wire::flow::{DEFAULT_SEED, mix};
 
@@ -72,6 +73,21 @@ pub(super) struct Course {
     /// Which before that have come; of an outbound association none.
     pub seen: Vec<u64>,
     pub account: Account,
+}
+
+impl Course {
+    /// Joins what is known of the same association elsewhere, as [`Association::go_on`] does: what one of them has seen,
+    /// has come.
+    fn unite(&mut self, other: &Course) {
+        let mut window = Window::new(*Window::SIZES.end());
+        for course in [&*self, other] {
+            window.unite(course.highest, &course.seen);
+        }
+        let outbound = self.seen.is_empty() && other.seen.is_empty();
+        self.highest = window.highest();
+        self.seen = if outbound { Vec::new() } else { window.seen() };
+        self.account.unite(other.account);
+    }
 }
 
 /// Numbers that a packet leaves with.
@@ -341,11 +357,9 @@ impl Associations {
         let is_it = |known: &&mut Association| known.spi == name.spi && known.name(plan) == name;
         match self.all.iter_mut().find(is_it) {
             Some(known) => known.go_on(course),
-            None => match self.waiting.get_mut(&name) {
-                Some(waiting) if waiting.highest >= course.highest => {}
-                _ => {
-                    self.waiting.insert(name, course.clone());
-                }
+            None => match self.waiting.entry(name) {
+                Entry::Occupied(mut waiting) => waiting.get_mut().unite(course),
+                Entry::Vacant(place) => drop(place.insert(course.clone())),
             },
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::secret::fingerprint;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use zeroize::Zeroizing;
 
 /// Bytes of the initialisation vector, which goes along in every packet (section 3.1).
 pub(super) const IV_LEN: usize = 8;
@@ -9,10 +10,10 @@ pub(super) const IV_LEN: usize = 8;
 pub(super) const ICV_LEN: usize = 16;
 const SALT_LEN: usize = 4;
 
-/// A key with its salt. The library clears its memory in the end.
+/// A key, whose memory the library clears in the end, with its salt.
 pub(super) struct Cipher {
     key: LessSafeKey,
-    salt: [u8; SALT_LEN],
+    salt: Zeroizing<[u8; SALT_LEN]>,
     /// Tells it from others, and says nothing about it.
     check: [u8; 8],
 }
@@ -27,7 +28,7 @@ impl Cipher {
             _ => return None,
         };
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
-        Some(Cipher { key, salt: *salt, check: fingerprint(keymat) })
+        Some(Cipher { key, salt: Zeroizing::new(*salt), check: fingerprint(keymat) })
     }
 
     /// What tells it from others.
@@ -42,7 +43,7 @@ impl Cipher {
 
     fn nonce(&self, iv: [u8; IV_LEN]) -> Nonce {
         let mut nonce = [0; SALT_LEN + IV_LEN];
-        nonce[..SALT_LEN].copy_from_slice(&self.salt);
+        nonce[..SALT_LEN].copy_from_slice(&*self.salt);
         nonce[SALT_LEN..].copy_from_slice(&iv);
         Nonce::assume_unique_for_key(nonce)
     }

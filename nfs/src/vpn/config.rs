@@ -345,7 +345,7 @@ impl Association {
         let (key, secret) = match (&self.keymat, &self.keymat_file) {
             (Some(secret), None) => ("keymat", secret.clone()),
             (None, Some(file)) => {
-                let read = Secret::read(&site.path(file));
+                let read = Secret::read(site, file);
                 ("keymat_file", read.map_err(|message| ConfigError::at("keymat_file", message))?)
             }
             _ => {

@@ -99,7 +99,7 @@ impl Plan {
         let association = associations.inbound(u32::from_be_bytes([a, b, c, d]));
         let association = association.ok_or(Refused::Drop(UNKNOWN_SPI))?;
         let route = self.tunnels.get(association.tunnel).ok_or(Refused::Drop(UNKNOWN_SPI))?;
-        if parcel.in_udp != route.udp.is_some() || !parcel.in_udp && !route.ends.sent(&headers, frame) {
+        if !route.is_meant(&headers, frame) {
             return Err(Refused::Drop(WRONG_ADDRESS));
         }
         // The bytes to write to may be those of a copy.
@@ -130,6 +130,21 @@ impl Plan {
         scratch.0.copy_within(..parcel.start, gap);
         let is_filled = scratch.0.get(gap..end).is_some_and(|frame| burst.fill(i, frame));
         if is_filled { Ok(()) } else { Err(Refused::Drop(NO_ROOM)) }
+    }
+}
+
+impl Route {
+    /// Whether an ESP packet came from where this tunnel's come from, to where they go: the worker whose window knows
+    /// them. ESP in UDP may come from anywhere, as behind NAT.
+    fn is_meant(&self, headers: &Headers, frame: &[u8]) -> bool {
+        match self.udp {
+            Some(udp) => {
+                headers.protocol() == Some(ip::UDP)
+                    && headers.ports(frame).is_some_and(|(_, to)| to == udp.local)
+                    && self.ends.is_ours(headers, frame)
+            }
+            None => headers.protocol() == Some(ip::ESP) && self.ends.sent(headers, frame),
+        }
     }
 }
 
@@ -192,7 +207,7 @@ impl Parcel {
             return Err(MALFORMED);
         };
         let inner_len = carried.len().checked_sub(padding.into()).ok_or(BAD_PADDING)?;
-        if carried[inner_len..].iter().zip(1..).any(|(&byte, n): (&u8, u8)| byte != n) {
+        if carried[inner_len..].iter().enumerate().any(|(n, &byte)| usize::from(byte) != n + 1) {
             return Err(BAD_PADDING);
         }
         let ether_type = match next {
@@ -218,7 +233,10 @@ impl Parcel {
         let len = whole.ok_or(MALFORMED)?;
         let key = FlowKey::of_flow(&inner, frame).ok_or(MALFORMED)?;
         let back: Key = key_of(&key.reversed());
-        if !route.selectors.iter().any(|selector| selector.matches(&back)) {
+        // An error of whatever router goes to who sent the packet that it is about, and to nobody else (RFC 4301
+        // section 6.2).
+        let is_addressed = inner.addresses(frame).is_some_and(|(_, to)| to == key.destination());
+        if !is_addressed || !route.selectors.iter().any(|selector| selector.matches(&back)) {
             return Err(WRONG_SELECTOR);
         }
         let marks = Marks { inner: inner.traffic_class(frame).unwrap_or(0), outer: self.class };

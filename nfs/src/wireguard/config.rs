@@ -1,7 +1,7 @@
 //! What a user says of a WireGuard interface and its peers, and what is made of it.
 
 use crate::secret::Secret;
-use crate::tunnel::{Macs, Mark, Other, Way};
+use crate::tunnel::{Ends, Macs, Mark, Other, Way};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use boringtun::x25519::{PublicKey, StaticSecret};
@@ -132,7 +132,7 @@ fn key(
         (Some(secret), None) => (name.to_owned(), secret.clone()),
         (None, Some(file)) => {
             let at = format!("{name}_file");
-            let read = Secret::read(&site.path(file));
+            let read = Secret::read(site, file);
             let secret = read.map_err(|message| ConfigError::at(&at, message))?;
             (at, secret)
         }
@@ -230,6 +230,11 @@ impl Plan {
     }
 }
 
+/// Whether packets can be sent from an address to an endpoint.
+pub(super) fn can_reach(local: IpAddr, endpoint: SocketAddr) -> bool {
+    endpoint.port() != 0 && Ends::new(local, endpoint.ip()).is_ok()
+}
+
 impl PeerConfig {
     fn check(&self, site: &Site, local: IpAddr) -> Result<PeerPlan, ConfigError> {
         let decoded = BASE64_STANDARD.decode(self.public_key.trim()).ok();
@@ -239,10 +244,11 @@ impl PeerConfig {
                 .help("write 32 bytes in base64, as 'wg pubkey' does"));
         };
         if let Some(endpoint) = self.endpoint
-            && (endpoint.is_ipv4() != local.is_ipv4() || endpoint.port() == 0)
+            && !can_reach(local, endpoint)
         {
             let message = format!("{endpoint} cannot be reached from {local}");
-            return Err(ConfigError::at("endpoint", message).help("write an address of the same IP version"));
+            return Err(ConfigError::at("endpoint", message)
+                .help("write a host's address, of the same IP version, and a port"));
         }
         if self.keepalive == Some(0) {
             return Err(ConfigError::at("keepalive", "'keepalive' is 0").help("leave it out"));

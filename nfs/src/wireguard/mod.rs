@@ -48,8 +48,9 @@ const HANDSHAKES: usize = 5;
 const COOKIES: usize = 6;
 const KEEPALIVES: usize = 7;
 
-/// The first byte of a message with a packet in it.
+/// The first byte of a message with a packet in it, and of one with a cookie.
 const DATA: u8 = 4;
+const COOKIE: u8 = 3;
 /// How often timers are looked at; those of the protocol are of whole seconds.
 const ROUND: Duration = Duration::from_millis(100);
 

@@ -1,6 +1,6 @@
 //! Packets in both directions, and the messages that the protocol itself sends.
 
-use super::config::Plan;
+use super::config::{Plan, can_reach};
 use super::peers::{Peer, Sender};
 use super::*;
 use crate::tunnel::{Header, Kept, Marks, after_tags, fits, mark_inner, set_ether_type, set_macs};
@@ -114,6 +114,10 @@ impl WireGuard {
         if headers.is_fragment() {
             return Err(Refused::Drop(FRAGMENT));
         }
+        // Whoever it is, no answer gets there.
+        if !can_reach(self.plan.local, from) {
+            return Err(Refused::Drop(MALFORMED));
+        }
         gather(burst, i, &mut self.room.whole);
         let WireGuard { plan, peers, room, .. } = self;
         let frame = &room.whole[..];
@@ -143,11 +147,18 @@ impl WireGuard {
                 let end = at + answer.len();
                 peer.is_at(from, cx.now());
                 plan.send(from, &mut room.out[at - front..end], cx);
-                cx.count(HANDSHAKES, 1);
-                peer.flush(plan, &mut room.out, cx);
+                // A keepalive begins the session. After the answer to a handshake the other end begins it: what waits,
+                // waits on in its order.
+                let begins = room.out[at] == DATA;
+                cx.count(if begins { KEEPALIVES } else { HANDSHAKES }, 1);
+                if begins {
+                    peer.flush(plan, &mut room.out, cx);
+                }
                 None
             }
-            // A keepalive, or a cookie.
+            // A cookie. Who knows the peer's public key and has seen our handshake can make one, and moves nobody by it.
+            TunnResult::Done if message.first() == Some(&COOKIE) => None,
+            // A keepalive.
             TunnResult::Done => {
                 peer.is_at(from, cx.now());
                 peer.flush(plan, &mut room.out, cx);

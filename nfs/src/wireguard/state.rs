@@ -2,6 +2,7 @@
 //! another session within one round trip.
 
 use super::WireGuard;
+use super::config::can_reach;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use engine::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError, Time};
@@ -44,7 +45,7 @@ impl WireGuard {
         let public = BASE64_STANDARD.decode(&key.public_key).ok();
         let public = public.filter(|bytes| bytes.len() == 32);
         let public = public.ok_or_else(|| malformed("'public_key' is no key".to_owned()))?;
-        if value.endpoint.is_ipv4() != self.plan.local.is_ipv4() || value.endpoint.port() == 0 {
+        if !can_reach(self.plan.local, value.endpoint) {
             return Err(malformed(format!("{} cannot be reached", value.endpoint)));
         }
         let known = self.plan.peers.iter().position(|peer| peer.public[..] == public[..]);

@@ -52,3 +52,15 @@ fn values_of_secret_keys_become_asterisks_and_nothing_else_moves() {
         assert_eq!(masked(text, &registry), expected);
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_value_is_told_without_its_text() {
+    for (said, told) in [
+        ("invalid type: string \"00ff\", expected u32", "invalid type: string, expected u32"),
+        ("invalid value: string \"a\", expected b\", expected c", "invalid value: string, expected c"),
+        ("invalid type: integer `5`, expected a string", "invalid type: integer `5`, expected a string"),
+        ("unknown field `x`, expected `string \"`", "unknown field `x`, expected `string \"`"),
+    ] {
+        assert_eq!(without_text(said), told);
+    }
+}

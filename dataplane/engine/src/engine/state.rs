@@ -55,12 +55,16 @@ impl Engine {
         inner.import(index, records)
     }
 
-    /// Has every worker's instance of an NF answer a command; the answers by worker. One that is done in steps lets
-    /// packets flow in between, and changes of the plan.
+    /// Has every worker's instance of an NF answer a command; the answers by worker, or the one that they all come to
+    /// where the NF says so ([`crate::Kind::follows_from`]). One that is done in steps lets packets flow in between, and
+    /// changes of the plan.
     ///
     /// # Errors
     /// No such NF, and whatever an instance says against it.
     pub fn command(&self, nf: &str, name: &str, arguments: &Value) -> Result<Vec<Value>, EngineError> {
+        if let Some(answer) = self.lock().command_all(nf, name, arguments)? {
+            return Ok(vec![answer]);
+        }
         let mut answers = Vec::new();
         // Workers may come and go between the steps; one that is gone has nothing left to do.
         while answers.len() < self.workers() {
@@ -99,6 +103,32 @@ impl Inner {
     fn nf(&self, name: &str) -> Result<usize, EngineError> {
         let found = self.plan.nfs.iter().position(|nf| nf.name == name);
         found.ok_or_else(|| EngineError::NoSuchNf(name.to_owned()))
+    }
+
+    /// The one answer of all workers to a command, if there is such: of an instance that knows what they know.
+    fn command_all(&mut self, nf: &str, name: &str, arguments: &Value) -> Result<Option<Value>, EngineError> {
+        let index = self.nf(nf)?;
+        let kinds = self.plan.nfs[index].prepared.follows_from(name);
+        if kinds.is_empty() || self.plan.cores.len() == 1 {
+            return Ok(None);
+        }
+        let mut records = Vec::new();
+        for kind in kinds {
+            let selector = Selector { kind: Some((*kind).to_owned()), ..Selector::default() };
+            for worker in 0..self.plan.cores.len() {
+                records.extend(self.export_selected(index, worker, &selector)?);
+            }
+        }
+        let mut whole = self.scratch(index);
+        let known = guarded(|| whole.state().ok_or(StateError::Unsupported)?.import(&records));
+        known
+            .ok_or_else(|| EngineError::Poisoned(nf.to_owned()))?
+            .map_err(|source| EngineError::State { nf: nf.to_owned(), source })?;
+        let answer = guarded(|| whole.command(name, arguments));
+        answer
+            .ok_or_else(|| EngineError::Poisoned(nf.to_owned()))?
+            .map(Some)
+            .map_err(|source| EngineError::Command { nf: nf.to_owned(), source })
     }
 
     /// Runs something on one worker's instance.

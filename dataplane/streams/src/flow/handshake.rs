@@ -15,9 +15,7 @@ impl Flow {
             cx.sink.event(toward, event);
             return (false, false);
         }
-        // After a RST that its receiver may not have heeded, a SYN alone does not end the connection: its answer does.
-        let may_go_on = self.reset && self.halves.iter().all(|half| half.open);
-        let begins = self.state == State::None || self.state == State::Closed && !may_go_on;
+        let begins = self.state == State::None || self.is_over();
         match (segment.has(ACK), begins) {
             (false, true) => {
                 self.restart(cx, segment.direction);
@@ -86,10 +84,12 @@ impl Flow {
         let toward = self.toward(segment.direction);
         let (own, other) = (sender(toward), sender(toward.other()));
         if self.state >= State::Established {
-            if self.halves[own].isns[0] == segment.seq && self.halves[own].isn_count > 0 {
+            let Half { isns: [current, asked], isn_count, .. } = self.halves[other];
+            let to_another = asked != current && segment.ack == asked.wrapping_add(1);
+            let known = self.halves[own].isns[0] == segment.seq && self.halves[own].isn_count > 0;
+            if known && !to_another {
                 return (true, false);
             }
-            let Half { isns: [current, asked], isn_count, .. } = self.halves[other];
             let again = asked == current && !self.reset;
             if isn_count != 1 || again || segment.ack != asked.wrapping_add(1) {
                 cx.sink.event(toward, Event::UnexpectedSyn);

@@ -182,6 +182,8 @@ impl<S: Sink> Lane<'_, S> {
     fn overlap(&mut self, handle: Handle, new: &New<'_>, from: u64) -> Result<(), NoRoom> {
         self.pool.reserve_held(handle)?;
         let (mut at, mut wrote, mut differs, mut again) = (from, false, false, false);
+        // Segments that are held may overlap each other; what counts at a place is there once, and compared once.
+        let mut compared = from;
         for index in 0.. {
             let Some(&old) = self.pool.held(handle).nth(index) else { break };
             if old.from >= new.held.to {
@@ -192,7 +194,9 @@ impl<S: Sink> Lane<'_, S> {
                 continue;
             }
             again |= old == new.held;
-            differs = differs || self.differs(handle, start, new.part(start, end));
+            let unseen = start.max(compared);
+            differs = differs || unseen < end && self.differs(handle, unseen, new.part(unseen, end));
+            compared = compared.max(end);
             if !self.config.policy.later_wins(&old, &new.held) {
                 if at < start {
                     self.pool.write(handle, at, new.part(at, start));

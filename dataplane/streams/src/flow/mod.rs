@@ -54,6 +54,12 @@ impl Flow {
         self.state
     }
 
+    /// Whether the connection is over, so that a SYN begins another one. After a RST that its receiver may not have
+    /// heeded it is not: the answer to the SYN has to come first.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Closed && !(self.reset && self.halves.iter().all(|half| half.open))
+    }
+
     /// Which way segments from this end go.
     ///
     /// The client is who sent the first SYN; where the connection was picked up at a SYN with ACK, whoever received it;

@@ -16,7 +16,11 @@ fn whole(six: bool, length: usize) -> Vec<u8> {
 }
 
 fn give(defrag: &mut Defrag, frame: &[u8]) -> Option<Vec<u8>> {
-    defrag.take(&parse(frame), frame, Fields::ALL, NOW)
+    match defrag.take(&parse(frame), frame, Fields::ALL, NOW) {
+        Taken::Whole(packet) => Some(packet),
+        Taken::InPieces => None,
+        Taken::Dropped => panic!("nothing was dropped"),
+    }
 }
 
 /// The data of a datagram that was put together, without the IP header.
@@ -79,6 +83,55 @@ fn what_stays_in_pieces_goes_after_a_while_or_for_want_of_room() {
     }
     assert_eq!(defrag.given_up, 2 * DATAGRAMS as u64);
     let late = &builder::fragments(&whole(false, 3000), 1280, 1)[0];
-    assert_eq!(defrag.take(&parse(late), late, Fields::ALL, NOW + PATIENCE + Duration::from_secs(1)), None);
+    let later = NOW + PATIENCE + Duration::from_secs(1);
+    assert_eq!(defrag.take(&parse(late), late, Fields::ALL, later), Taken::InPieces);
     assert_eq!(defrag.len(), 1);
+}
+
+/// Datagrams that come to be whole leave nothing behind, also while one that does not is waited for.
+#[test]
+fn what_was_whole_is_not_remembered() {
+    let mut defrag = Defrag::default();
+    assert_eq!(give(&mut defrag, &builder::fragments(&whole(false, 3000), 1280, 1)[0]), None);
+    for id in 0..10_000 {
+        let pieces = builder::fragments(&whole(true, 1500), 1280, id);
+        let packets = pieces.iter().filter_map(|piece| give(&mut defrag, piece)).count();
+        assert_eq!(packets, 1);
+    }
+    assert_eq!((defrag.len(), defrag.reassembled, defrag.given_up), (1, 10_000, 0));
+    assert!(defrag.order.len() <= 2 * DATAGRAMS, "{}", defrag.order.len());
+}
+
+#[test]
+fn what_fragments_that_overlap_hold_is_counted_right() {
+    let piece = |offset: u16, length: usize| {
+        Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
+            .ipv4([10, 0, 0, 1], [10, 0, 0, 2])
+            .protocol(17)
+            .id(9)
+            .fragment(offset, true)
+            .payload(&vec![7; length])
+            .build()
+    };
+    let mut defrag = Defrag::default();
+    for (offset, length) in [(8, 800), (58, 800), (0, 1400)] {
+        assert_eq!(give(&mut defrag, &piece(offset, length)), None);
+    }
+    assert_eq!(defrag.bytes, 1400, "the last one has all of the others");
+    assert!(defrag.forget_oldest());
+    assert_eq!(defrag.bytes, 0);
+}
+
+#[test]
+fn of_a_datagram_that_was_dropped_no_fragment_goes_on() {
+    let pieces = builder::fragments(&whole(false, 2000), 1280, 5);
+    let mut defrag = Defrag::default();
+    assert_eq!(give(&mut defrag, &pieces[0]), None);
+    assert!(give(&mut defrag, &pieces[1]).is_some());
+    defrag.condemn(&parse(&pieces[1]), &pieces[1], NOW);
+    let mut again = |piece: &[u8], now| defrag.take(&parse(piece), piece, Fields::ALL, now);
+    assert_eq!(again(&pieces[1], NOW), Taken::Dropped);
+    assert_eq!(again(&pieces[0], NOW + PATIENCE), Taken::Dropped);
+    assert_eq!(again(&pieces[1], NOW + PATIENCE + Duration::from_secs(1)), Taken::InPieces);
+    assert_eq!(defrag.given_up, 0);
 }

@@ -2,7 +2,7 @@
 
 use super::patterns::Pattern;
 use super::payload::Group;
-use super::regexes::Regexes;
+use super::regexes::{Expression, Regexes};
 use ids_rules::bits::{BitOwner, Names, Resolved};
 use ids_rules::buffer::Buffer;
 use ids_rules::inspect::Inspect;
@@ -10,7 +10,6 @@ use ids_rules::packet::PacketTest;
 use ids_rules::payload::{Content, FastPattern, Test};
 use ids_rules::rule::{Protocol, Rule, StreamOnly};
 use ids_rules::threshold::Track;
-use regex_automata::meta::Regex;
 
 /// A rule, ready.
 pub(in crate::ids) struct Compiled {
@@ -35,7 +34,7 @@ pub(in crate::ids) enum Lasting {
 /// All rules.
 pub(in crate::ids) struct Rules {
     pub all: Vec<Compiled>,
-    pub regexes: Box<[Regex]>,
+    pub regexes: Box<[Expression]>,
     pub names: Names,
 }
 

@@ -2,14 +2,17 @@
 
 use super::needle::Needle;
 use super::number::read;
-use super::regexes::{Caches, Regexes};
+use super::regexes::{Caches, Expression, Regexes};
 use ids_rules::payload::{
     BufferTests, ByteJump, ByteTest, Content, IsDataAt, JumpFrom, Pcre, Test, Transform, Value, masked,
 };
-use regex_automata::meta::{BuildError, Regex};
+use regex_automata::meta::BuildError;
 
 /// Attempts at finding something that the tests on one buffer may take together, as in Suricata.
 const ATTEMPTS: u32 = 3000;
+/// Bytes that the expressions among them may read together: each one reads a buffer once in linear time, but where a
+/// relative test follows, it is tried from place after place. The largest window is read once in any case.
+const READ: usize = 1 << 20;
 
 /// [`BufferTests`], ready.
 pub(in crate::ids) struct Group {
@@ -84,7 +87,7 @@ impl Evaluator {
     }
 
     /// Whether the group's tests hold of the bytes.
-    pub(in crate::ids) fn holds(&mut self, group: &Group, regexes: &[Regex], bytes: Bytes<'_>) -> bool {
+    pub(in crate::ids) fn holds(&mut self, group: &Group, regexes: &[Expression], bytes: Bytes<'_>) -> bool {
         if group.tests.transforms.is_empty() {
             return self.walk(&group.checks, regexes, bytes);
         }
@@ -101,9 +104,10 @@ impl Evaluator {
         holds
     }
 
-    fn walk(&mut self, checks: &[Check], regexes: &[Regex], bytes: Bytes<'_>) -> bool {
+    fn walk(&mut self, checks: &[Check], regexes: &[Expression], bytes: Bytes<'_>) -> bool {
         let variables = std::mem::take(&mut self.variables);
-        let mut walk = Walk { bytes, regexes, caches: &mut self.caches, variables, left: ATTEMPTS };
+        let mut walk =
+            Walk { bytes, regexes, caches: &mut self.caches, variables, left: ATTEMPTS, unread: READ };
         let holds = walk.rest(checks, 0);
         self.variables = walk.variables;
         holds
@@ -113,10 +117,11 @@ impl Evaluator {
 /// One way after another through a group's tests.
 struct Walk<'a> {
     bytes: Bytes<'a>,
-    regexes: &'a [Regex],
+    regexes: &'a [Expression],
     caches: &'a mut Caches,
     variables: Vec<u64>,
     left: u32,
+    unread: usize,
 }
 
 impl Walk<'_> {
@@ -203,9 +208,9 @@ impl Walk<'_> {
         };
         let mut from = 0;
         if pcre.negated {
-            return self.caches.find(self.regexes, number, bytes, from).is_none() && self.rest(rest, cursor);
+            return self.search(number, bytes, from).is_none() && self.left > 0 && self.rest(rest, cursor);
         }
-        while let Some((start, end)) = self.caches.find(self.regexes, number, bytes, from) {
+        while let Some((start, end)) = self.search(number, bytes, from) {
             if self.rest(rest, skipped + end) {
                 return true;
             }
@@ -215,6 +220,15 @@ impl Walk<'_> {
             from = start + 1;
         }
         false
+    }
+
+    /// Where an expression is found next. Where too much was read there is an end to all of it.
+    fn search(&mut self, number: usize, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+        if self.unread == 0 {
+            self.left = 0;
+            return None;
+        }
+        self.caches.find(self.regexes, number, bytes, from, &mut self.unread)
     }
 
     /// The new cursor, if the test holds.

@@ -146,8 +146,8 @@ impl<K: Copy + Ord> Heavy<K> {
     }
 }
 
-/// A candidate gives way to a key with an eighth more only: where many are about equal, the list would change with every
-/// packet otherwise.
+/// A candidate gives way only to a key of which seven eighths are more: where many are about equal, the list would change
+/// with every packet otherwise.
 fn exceeds(estimate: u64, least: u64) -> bool {
     estimate - estimate / 8 > least
 }

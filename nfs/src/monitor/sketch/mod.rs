@@ -10,7 +10,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(super) use state::{KINDS, parse_all, records};
+pub(super) use state::{BYTES, DISTINCT, KINDS, LARGEST, parse_all, records};
 
 use super::flow::Flow;
 use distinct::Distinct;

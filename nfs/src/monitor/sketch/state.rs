@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
-const DISTINCT: &str = "distinct";
-const BYTES: &str = "bytes";
-const LARGEST: &str = "largest";
+/// Kinds of records.
+pub(in crate::monitor) const DISTINCT: &str = "distinct";
+pub(in crate::monitor) const BYTES: &str = "bytes";
+pub(in crate::monitor) const LARGEST: &str = "largest";
 /// All of them.
 pub(in crate::monitor) const KINDS: [&str; 3] = [DISTINCT, BYTES, LARGEST];
 const VERSION: u32 = 1;

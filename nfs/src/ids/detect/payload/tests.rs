@@ -99,3 +99,17 @@ fn places_in_a_stream_count_from_its_beginning() {
     assert!(holds_at("content:\"abc\"; offset:50;", b"abc", 100));
     assert!(!holds_at("content:\"abc\"; offset:101;", b"abc", 100));
 }
+
+/// What would take a second and more by itself: an expression that is tried from every place on, up to the end.
+#[test]
+fn expressions_read_no_more_than_so_much() {
+    let many = "a".repeat(64 << 10);
+    let rest = "pcre:\"/a.*z/\"; content:\"never\"; distance:0;";
+    let begun = std::time::Instant::now();
+    assert!(!holds(rest, &format!("{many}z")));
+    assert!(!holds("content:\"a\"; pcre:\"/b+z/R\";", &many));
+    assert!(!holds("content:\"a\"; pcre:!\"/z/R\"; content:\"never\"; distance:0;", &many));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    // One that is tried at one place each time is tried as often as anything else.
+    assert!(holds("content:\"a\"; pcre:\"/^[b-y]*z/R\";", &format!("{}z", &many[..1000])));
+}
