@@ -340,6 +340,10 @@ impl Current {
     /// elsewhere is no reason to plan it anew.
     fn plan_next(&self, next: &Config, known: &Delays) -> Result<(Plan, Vec<Decision>), ConfigErrors> {
         let (mut plan, mut decisions, _) = next.plan_knowing(known)?;
+        if next.engine.buffers == self.config.engine.buffers {
+            // Those that there are, however many the next plan would have made.
+            plan.buffers = self.plan.buffers;
+        }
         if next.engine.delays == self.config.engine.delays {
             for decision in &mut decisions {
                 if let Some(kept) = self.decision_that_holds(decision, &plan) {

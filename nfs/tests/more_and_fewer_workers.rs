@@ -47,7 +47,6 @@ fn plan(kind: &str, workers: usize, config: &str) -> Plan {
     Plan {
         cores: vec![0; workers],
         helpers: Vec::new(),
-        most_workers: 0,
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports: vec![port("in", "net_null0,no-rx=1"), port("out", "net_null1,no-rx=1")],

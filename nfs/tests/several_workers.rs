@@ -53,7 +53,6 @@ fn engine(eal: &Eal, workers: usize, seed: u64, config: &str, ports: [PortPlan; 
     let plan = Plan {
         cores: vec![0; workers],
         helpers: Vec::new(),
-        most_workers: 0,
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports: ports.into(),

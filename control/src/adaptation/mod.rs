@@ -56,10 +56,13 @@ enum Judgement {
 impl Adaptation {
     /// Looks once, and has the chains go over for which it is time.
     pub(crate) fn look(&mut self, controller: &Controller) {
+        let current = controller.current();
+        if current.decisions.iter().all(|decision| decision.mode != Mode::Auto) {
+            return;
+        }
         self.estimates.look(&controller.engine().snapshot());
         let known = self.estimates.delays();
         controller.know(known.clone());
-        let current = controller.current();
         if self.generation != current.generation {
             // What there was to compare with is gone.
             self.chains.values_mut().for_each(|watched| watched.better = 0);

@@ -46,6 +46,12 @@ impl Config {
             }
         };
         self.run_as_decided(&mut plan, &decisions);
+        if let (Some(scale), None) = (self.engine.scale, plan.buffers.count) {
+            // None are made later.
+            let mut most = plan.clone();
+            most.cores.resize(scale.max.max(plan.cores.len()), 0);
+            plan.buffers.count = Some(most.buffers_made());
+        }
         self.check_buffers(&plan, &mut diagnostics);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             return Err(self.errors(diagnostics));
@@ -227,7 +233,6 @@ impl Config {
         Plan {
             cores: self.engine.cores.clone(),
             helpers: Vec::new(),
-            most_workers: self.engine.scale.map_or(0, |scale| scale.max),
             idle: self.engine.idle,
             buffers: self.engine.buffers,
             ports,

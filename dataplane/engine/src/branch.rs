@@ -184,10 +184,8 @@ impl Branch {
             .filter(|&i| wanted >> i & 1 == 1 && verdicts[i] != Verdict::Forward)
             .fold(0, |mask, i| mask | 1 << i);
         self.end(gone, position, |i| verdicts[i]);
-        let mut kept = 0;
-        for i in (0..self.burst.len()).filter(|i| gone >> i & 1 == 0) {
+        for (kept, i) in (0..self.burst.len()).filter(|i| gone >> i & 1 == 0).enumerate() {
             self.slots[kept] = self.slots[i];
-            kept += 1;
         }
         self.burst.remove(gone);
     }

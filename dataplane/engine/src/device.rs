@@ -116,7 +116,7 @@ impl Plan {
     /// what waits before transmit queues, rings between workers, branches of parallel segments.
     pub fn buffers_needed(&self) -> u32 {
         const DESCRIPTORS: u32 = 1024;
-        let workers = self.cores.len().max(self.most_workers) as u32;
+        let workers = self.cores.len() as u32;
         let ports: u32 = self
             .ports
             .iter()

@@ -18,8 +18,6 @@ pub struct Plan {
     /// The core of each helper, a thread that runs branches of parallel segments: the n-th serves the worker whose number
     /// is the remainder of n by the number of workers.
     pub helpers: Vec<usize>,
-    /// There are packet buffers for so many workers, if that is more than there are: none are made later.
-    pub most_workers: usize,
     /// What a worker does when there is nothing to do.
     pub idle: Idle,
     /// Packet buffers: how many per NUMA node, and how much of a packet each holds.

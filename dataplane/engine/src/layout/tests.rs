@@ -76,7 +76,6 @@ fn plan(workers: usize, seed: u64) -> Plan {
     Plan {
         cores: vec![0; workers],
         helpers: Vec::new(),
-        most_workers: 0,
         idle: crate::plan::Idle::Adaptive,
         buffers: crate::plan::Buffers::default(),
         ports: Vec::new(),

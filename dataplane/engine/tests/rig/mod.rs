@@ -81,7 +81,6 @@ pub fn plan(workers: usize, ports: Vec<PortPlan>, nfs: Vec<NfPlan>) -> Plan {
     Plan {
         cores: (0..workers).map(|worker| worker % cores).collect(),
         helpers: Vec::new(),
-        most_workers: 0,
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports,
