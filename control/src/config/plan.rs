@@ -2,7 +2,8 @@
 
 use super::diagnostic::{ConfigErrors, Diagnostic, Severity};
 use super::port::PortDevice;
-use super::{ChainConfig, Config, NfConfig, buffers, nearest};
+use super::{ChainConfig, Config, Decision, NfConfig, buffers, nearest};
+use crate::planning::Delays;
 use engine::{ChainPlan, ConfigError, Device, Door, Doorway, NfPlan, Plan, PortPlan, Prepared, Site};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
@@ -21,6 +22,9 @@ pub struct Replay {
     pub sink: String,
 }
 
+/// A plan, what was decided of its chains, and what was found that is no error.
+pub(crate) type Planned = (Plan, Vec<Decision>, Vec<Diagnostic>);
+
 impl Config {
     /// Prepares everything: reads the NFs' files, compiles rules, makes the plan. What it finds that is no
     /// error is returned beside the plan.
@@ -28,17 +32,32 @@ impl Config {
     /// # Errors
     /// All that is wrong with the NFs, each at the key that caused it; too few buffers, too little memory.
     pub fn plan(&self) -> Result<(Plan, Vec<Diagnostic>), ConfigErrors> {
+        self.plan_knowing(&Delays::default()).map(|(plan, _, remarks)| (plan, remarks))
+    }
+
+    /// The same when more is known of NFs than files say. Returns also what was decided of the chains.
+    pub(crate) fn plan_knowing(&self, known: &Delays) -> Result<Planned, ConfigErrors> {
         let (prepared, mut diagnostics) = self.prepare_all();
         let Some(mut plan) = self.assemble(prepared) else { return Err(self.errors(diagnostics)) };
-        match self.delays().and_then(|delays| self.decide(&plan, &delays)) {
-            Ok(decisions) => self.run_as_decided(&mut plan, &decisions),
-            Err(error) => diagnostics.push(error),
+        let decisions = match self.delays().and_then(|delays| self.decide(&plan, &delays.with(known))) {
+            Ok(decisions) => decisions,
+            Err(error) => {
+                diagnostics.push(error);
+                Vec::new()
+            }
+        };
+        self.run_as_decided(&mut plan, &decisions);
+        if let (Some(scale), None) = (self.engine.scale, plan.buffers.count) {
+            // None are made later.
+            let mut most = plan.clone();
+            most.cores.resize(scale.max.max(plan.cores.len()), 0);
+            plan.buffers.count = Some(most.buffers_made());
         }
         self.check_buffers(&plan, &mut diagnostics);
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             return Err(self.errors(diagnostics));
         }
-        Ok((plan, diagnostics))
+        Ok((plan, decisions, diagnostics))
     }
 
     /// Plans one chain (`None`: the first) with the capture file `input` as its source and `output` as its

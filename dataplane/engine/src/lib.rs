@@ -60,7 +60,8 @@ pub use registry::{Configured, Entry, Prepared, Registry};
 pub use segment::Segment;
 pub use site::{ConfigError, Site, WorkerSite};
 pub use snapshot::{
-    ChainSnapshot, Drops, Latency, NfSnapshot, Packets, PortSnapshot, Snapshot, WorkerSnapshot,
+    ChainSnapshot, Drops, ForkSnapshot, Latency, Measured, NfSnapshot, Packets, PortSnapshot, Snapshot,
+    WorkerSnapshot,
 };
 pub use stand::{Emitted, Exhausted, Fate, Input, Packing, Round, Stand, StandPools};
 pub use state::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError};
