@@ -252,7 +252,8 @@ fn who_is_quiet_gives_up_its_window_for_others() {
     frames.extend(V4.opening().into_iter().map(Builder::build));
     frames.extend([V4.segment(0, early), V4.acks(14), V4.segment(14, late)].map(Builder::build));
     frames.push(V4.acks(TEXT.len() as u32).build());
-    let (found, _) = alerts(&pools, &format!("streams = {{ memory = 262144 }}, {RULE}"), "room", &frames);
+    let (found, _) =
+        alerts(&pools, &format!("capacity = 1024, streams = {{ memory = 262144 }}, {RULE}"), "room", &frames);
     assert_eq!(found.len(), 1);
 }
 
