@@ -16,7 +16,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Chains of a sample, where nobody asks for more.
-const SAMPLE: u64 = 12;
+const SAMPLE: u64 = 8;
+/// Threads that run branches, also where there are fewer cores.
+const HELPERS: usize = 2;
 /// How long a capture may take on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(1200);
 /// Chains are of so many NFs.
@@ -52,7 +54,7 @@ impl Player {
     fn play(&self, config: &Config, chain: &str, mode: Mode, input: &Path) -> (Outcome, bool) {
         let mut config = config.clone();
         config.chains.iter_mut().for_each(|chain| chain.parallel = mode);
-        config.engine.helpers = Some(3);
+        config.engine.helpers = Some(HELPERS);
         let output = self.folder.path("output.pcap");
         let replay = config.replay(Some(chain), input, &output).expect("a plan");
         let side_by_side = replay.plan.chains[0].parallel.is_some();
