@@ -273,7 +273,8 @@ fn the_kernel_translates_addresses_behind_two_ports() {
     let begun = Instant::now();
     let mut client = braid.client();
     loop {
-        let flight = call(&mut client, "nf.command", json!({ "nf": "outward", "command": "flight" }));
+        let flight =
+            call(&mut client, "nf.command", json!({ "nf": "outward", "command": "flight", "arguments": {} }));
         if flight.to_string().contains("\"in_flight\":0") {
             break;
         }

@@ -91,8 +91,8 @@ def main():
                 print(f"      {name}: {said}", flush=True)
             control.call("config.apply", config=configuration(False))
             for _ in range(400):
-                flight = control.call("nf.command", nf="faulty", command="flight")
-                flight = str(flight) + str(control.call("nf.command", nf="good", command="flight"))
+                flight = control.call("nf.command", nf="faulty", command="flight", arguments={})
+                flight = str(flight) + str(control.call("nf.command", nf="good", command="flight", arguments={}))
                 if flight.count("'in_flight': 0") == 2 and control.call("stats.get")["packets"]["held"] == 0:
                     break
                 time.sleep(0.05)

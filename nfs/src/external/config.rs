@@ -310,7 +310,7 @@ impl Config {
         Ok(match self.role {
             Role::Both => effects,
             Role::Mirror => Effects {
-                reads: tags,
+                reads: tags.with(Field::EtherType),
                 writes: tags,
                 adjusts: Fields::EMPTY,
                 changes_length: true,

@@ -228,8 +228,28 @@ fn of_two_nfs_side_by_side_one_may_fail() {
          { out = 'out_b', in = 'in_b', writes = ['ip.dscp'] }]",
         true,
     );
-    assert!(scene.drops("garbage") > 0, "{}", scene.drops("garbage"));
     assert!(scene.drops("lost") > 0);
+}
+
+/// Behind the bytes by which a packet is known, too, a branch may write only what is its own.
+#[test]
+fn a_change_that_nobody_may_make_is_garbage() {
+    let mut scene = Scene::new(
+        "timeout = '20ms'\nbranches = [{ out = 'out_a', in = 'in_a', writes = ['ip.ttl'] }, \
+         { out = 'out_b', in = 'in_b', writes = ['ip.dscp'] }]",
+    );
+    let text =
+        "eth 02:00:00:00:00:0a > 02:00:00:00:00:0b / ipv4 10.0.0.1 > 192.0.2.1 / udp 1 > 53 / count 300";
+    let sent = scene.give(0, &[harness::packet(text).expect("a packet")]);
+    assert_eq!(sent.len(), 2);
+    let mut changed = routed(sent[0].1.clone());
+    changed[250] ^= 1;
+    scene.give(2, &[changed]);
+    scene.give(4, &[classed(sent[1].1.clone())]);
+    assert_eq!((scene.drops("garbage"), scene.delivered.len()), (1, 0));
+    scene.pass(Duration::from_millis(20));
+    assert_eq!((scene.counter("timed_out"), scene.drops("lost")), (1, 1));
+    scene.assert_empty();
 }
 
 /// Ids come again after the time-out and no sooner, which bounds the rate.
