@@ -86,7 +86,8 @@ fn as_text(all: &Snapshot) -> String {
             Some(report) if report.runs => report.revision.to_string(),
             Some(report) => report.error.clone().unwrap_or_default(),
         };
-        let row = [name.clone(), server.cpu.to_string(), format!("{} MB", server.memory), has, part, runs];
+        let memory = format!("{} MB", server.memory);
+        let row = [name.clone(), server.cpu.to_string(), memory, has, part, runs];
         table.add_row(row);
     }
     let mut out = format!("{}\n\n", table.trim_fmt());

@@ -49,7 +49,7 @@ pub(super) fn run(servers: &Path, file: &Path, solver: &str, effort: Effort, jso
         }
         solved.push(Solved { solver, found, seconds: begun.elapsed().as_secs_f64() });
     }
-    // The best bound of all holds for all.
+    // The best bound of all holds for all; without the exact solver there is none.
     let bound =
         solved.iter().filter_map(|row| row.found.as_ref().ok()).map(|p| p.lower_bound).fold(0.0, f64::max);
     for row in &mut solved {
@@ -74,6 +74,11 @@ fn instances(assignment: &Assignment, placement: &Placement) -> Vec<(String, BTr
     nfs.map(|(nf, at)| (nf.name.trim_end().to_owned(), named(at))).collect()
 }
 
+/// Whether anybody has said what the least cost can be.
+fn is_bounded(solved: &[Solved]) -> bool {
+    solved.iter().any(|row| row.solver == Solver::Exact && row.found.is_ok())
+}
+
 fn as_json(assignment: &Assignment, solved: &[Solved]) -> Value {
     let problem = &assignment.problem;
     let rows: Vec<Value> = solved
@@ -93,8 +98,8 @@ fn as_json(assignment: &Assignment, solved: &[Solved]) -> Value {
                 json!({
                     "solver": solver.name(),
                     "cost": placement.cost,
-                    "lower_bound": placement.lower_bound,
-                    "gap": placement.gap(),
+                    "lower_bound": is_bounded(solved).then_some(placement.lower_bound),
+                    "gap": is_bounded(solved).then(|| placement.gap()),
                     "out_of_time": placement.out_of_time,
                     "crossing": placement.crossing(),
                     "seconds": seconds,
@@ -115,7 +120,10 @@ fn as_text(assignment: &Assignment, solved: &[Solved]) -> String {
             Err(error) => out.push_str(&format!("{name:<8} {error}\n")),
             Ok(placement) => {
                 let (cost, crossing) = (placement.cost, placement.crossing());
-                let gap = format!("{:.1} %", 100.0 * placement.gap());
+                let gap = match is_bounded(solved) {
+                    true => format!("{:.1} %", 100.0 * placement.gap()),
+                    false => "–".to_owned(),
+                };
                 out.push_str(&format!("{name:<8} {cost:>14.0} {crossing:>14.0} {gap:>8} {seconds:>7.3} s\n"));
             }
         }

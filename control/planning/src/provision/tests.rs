@@ -111,11 +111,9 @@ fn what_cannot_be_placed_is_said() {
 fn case(random: &mut Random) -> Problem {
     let n = 2 + random.below(2);
     let mut delay = alike(n, 0.0);
-    for a in 0..n {
-        for b in 0..a {
-            let between = 1.0 + random.below(20) as f64;
-            (delay[a][b], delay[b][a]) = (between, between);
-        }
+    for (a, b) in (0..n).flat_map(|a| (0..a).map(move |b| (a, b))) {
+        let between = 1.0 + random.below(20) as f64;
+        (delay[a][b], delay[b][a]) = (between, between);
     }
     let m = 2 + random.below(3);
     let mut nfs: Vec<Nf> =

@@ -18,14 +18,44 @@ struct Rates {
     steps: Vec<Vec<(usize, usize, f64)>>,
 }
 
+/// What a chain is to have.
+#[derive(Clone, Copy, PartialEq)]
+enum Goal {
+    /// This rate.
+    Carry(f64),
+    /// As much as can be; all chains that grow have the same.
+    Grow,
+}
+
+/// A little less than the most, or rounding leaves nothing to choose from.
+const NEARLY: f64 = 1.0 - 1e-6;
+
 impl Network {
-    /// Spreads `flows` flows of each chain such that the servers carry the most when all flows are alike, and of such
-    /// spreads takes one with the least traffic between servers (eq. 6.7). `None` if the solver fails.
+    /// Spreads `flows` flows of each chain such that the chains carry as much as they can: all alike at first, and where
+    /// one can have no more, the others go on (max-min fair). Of such spreads it takes one with the least traffic between
+    /// servers (eq. 6.7). `None` if the solver fails.
     pub fn best(&self, flows: usize) -> Option<Vec<Path>> {
-        let (program, _, rate) = self.program(None);
-        let most = program.solve().ok()?.into_solution().ok()?.var_value(rate);
-        // A little less, or rounding leaves nothing to choose from.
-        let (program, columns, _) = self.program(Some(most * (1.0 - 1e-6)));
+        let mut goals = vec![Goal::Grow; self.chains.len()];
+        while goals.contains(&Goal::Grow) {
+            let rate = NEARLY * self.most(&goals)?;
+            let level: Vec<Goal> = goals
+                .iter()
+                .map(|goal| if *goal == Goal::Grow { Goal::Carry(rate) } else { *goal })
+                .collect();
+            let mut next = level.clone();
+            for chain in (0..goals.len()).filter(|chain| goals[*chain] == Goal::Grow) {
+                let mut alone = level.clone();
+                alone[chain] = Goal::Grow;
+                if self.most(&alone)? > rate * (1.0 + 1e-4) {
+                    next[chain] = Goal::Grow;
+                }
+            }
+            // Where each could grow alone and not all together, they are at their end.
+            let fewer = next.iter().filter(|goal| **goal == Goal::Grow).count();
+            goals =
+                if goals.iter().filter(|goal| **goal == Goal::Grow).count() == fewer { level } else { next };
+        }
+        let (program, columns, _) = self.program(&goals);
         let solution = program.solve().ok()?.into_solution().ok()?;
         let mut paths = Vec::new();
         for (chain, columns) in columns.iter().enumerate() {
@@ -35,14 +65,18 @@ impl Network {
         Some(paths)
     }
 
-    /// Without a rate: the program that finds the largest one at which every chain can run. With one: the program that
-    /// carries it with the least traffic between servers.
-    fn program(&self, rate: Option<f64>) -> (Problem, Vec<Columns>, Variable) {
-        let direction =
-            if rate.is_none() { OptimizationDirection::Maximize } else { OptimizationDirection::Minimize };
+    /// The largest rate of the chains that grow.
+    fn most(&self, goals: &[Goal]) -> Option<f64> {
+        let (program, _, total) = self.program(goals);
+        Some(program.solve().ok()?.into_solution().ok()?.var_value(total))
+    }
+
+    /// The program in which chains grow; if none does, in which the least traffic crosses between servers.
+    fn program(&self, goals: &[Goal]) -> (Problem, Vec<Columns>, Variable) {
+        let grows = goals.contains(&Goal::Grow);
+        let direction = if grows { OptimizationDirection::Maximize } else { OptimizationDirection::Minimize };
         let mut program = Problem::new(direction);
-        let bounds = rate.map_or((0.0, f64::INFINITY), |rate| (rate, rate));
-        let total = program.add_var(if rate.is_none() { 1.0 } else { 0.0 }, bounds);
+        let total = program.add_var(if grows { 1.0 } else { 0.0 }, (0.0, f64::INFINITY));
         let mut used: Vec<Vec<(Variable, f64)>> = vec![Vec::new(); self.resources()];
         let mut count = |column: Variable, usage: Usage| {
             for (resource, share) in usage {
@@ -53,7 +87,7 @@ impl Network {
             }
         };
         let mut chains = Vec::new();
-        for nfs in &self.chains {
+        for (nfs, goal) in self.chains.iter().zip(goals) {
             let stages: Vec<Vec<usize>> = nfs.iter().map(|nf| self.of(*nf)).collect();
             let (Some(first), Some(last)) = (stages.first(), stages.last()) else { continue };
             let mut column = |cost: f64| program.add_var(cost, (0.0, f64::INFINITY));
@@ -68,7 +102,7 @@ impl Network {
                 let mut step = Vec::new();
                 for (&from, &to) in pair[0].iter().flat_map(|a| pair[1].iter().map(move |b| (a, b))) {
                     let crosses = self.instances[from].1 != self.instances[to].1;
-                    let variable = column(if rate.is_some() && crosses { 1.0 } else { 0.0 });
+                    let variable = column(if !grows && crosses { 1.0 } else { 0.0 });
                     count(variable, self.step(from, to));
                     step.push((from, to, variable));
                 }
@@ -78,8 +112,14 @@ impl Network {
                 last.iter().map(|instance| (*instance, column(0.0))).collect();
             exits.iter().for_each(|(instance, variable)| count(*variable, self.leave(*instance)));
             let mut row: Vec<(Variable, f64)> = entry.iter().map(|(_, variable)| (*variable, 1.0)).collect();
-            row.push((total, -1.0));
-            program.add_constraint(&row, ComparisonOp::Eq, 0.0);
+            let rate = match goal {
+                Goal::Carry(rate) => *rate * NEARLY,
+                Goal::Grow => {
+                    row.push((total, -1.0));
+                    0.0
+                }
+            };
+            program.add_constraint(&row, ComparisonOp::Eq, rate);
             for (stage, instances) in stages.iter().enumerate() {
                 for &instance in instances {
                     let mut row = Vec::new();
