@@ -130,3 +130,15 @@ fn the_part_that_is_next_needs_no_room() {
     assert_eq!(rig.out.text(Toward::Server), "abcdefgh");
     assert_eq!(rig.pool.used(), 0);
 }
+
+/// A place that several segments have is compared with what counts there.
+#[test]
+fn a_difference_is_noticed_wherever_it_is() {
+    for (third, differs) in [("aaaaaa", false), ("xaaaaa", true), ("aaxaaa", true), ("aaaaax", true)] {
+        let mut rig = Rig::open(Config { mode: Mode::Arrival, ..Config::default() });
+        rig.client(2, "aaaa");
+        rig.client(3, "aaaaa");
+        rig.client(2, third);
+        assert_eq!(rig.out.saw(Event::Overlap), differs, "{third}");
+    }
+}
