@@ -7,11 +7,14 @@ use dpdk::{Eal, EalOptions, Mbufs, Pool, Port, PortConfig, RxQueue, TxQueue};
 use rig::{Folder, Run, assert_balanced, call};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use wire::builder::Builder;
 
 const FLOWS: usize = 256;
 const CHANGES: usize = 1000;
+/// How often the number of workers changes.
+const SCALES: usize = 60;
 /// Where a frame's number is: behind Ethernet, IPv4 and UDP.
 const NUMBER: usize = 42;
 /// Where the UDP checksum is. It is 0, none (RFC 768), as the number changes.
@@ -22,6 +25,9 @@ const WINDOW: u64 = 8192;
 const CATCH_UP: u64 = 2048;
 /// As a power of two, the descriptors of each ring of the devices: what comes in during a pause waits there.
 const RING: u32 = 14;
+
+/// One test at a time has the devices.
+static DEVICES: Mutex<()> = Mutex::new(());
 
 /// The neighbour on the left, which sends, and the one on the right, which receives.
 struct Neighbours {
@@ -187,6 +193,63 @@ impl Neighbours {
         (self.sent - before) as f64 / begun.elapsed().as_secs_f64()
     }
 
+    /// What goes without loss by the least of these: workers share the cores there are with this process, so more of them
+    /// may be slower.
+    fn least_saturation<T>(&mut self, steps: &[T], mut change: impl FnMut(&T)) -> f64 {
+        let saturation = |step| {
+            change(step);
+            let saturation = self.saturate(Duration::from_millis(500));
+            self.settle();
+            saturation
+        };
+        let saturations: Vec<f64> = steps.iter().map(saturation).collect();
+        assert_eq!(self.faults, [""; 0], "as fast as it goes");
+        println!("saturation {saturations:.0?} packets/s");
+        saturations.into_iter().fold(f64::INFINITY, f64::min)
+    }
+
+    /// Streams while `changes` happen. Returns what they did, and the rate that was.
+    fn stream_during<T: Send>(&mut self, rate: f64, changes: impl FnOnce() -> T + Send) -> (T, f64) {
+        let over = AtomicBool::new(false);
+        let done = std::thread::scope(|scope| {
+            let changes = scope.spawn(|| {
+                let _over = Over(&over);
+                changes()
+            });
+            let rate = self.stream(rate, &over);
+            (changes.join().expect("all changes are applied"), rate)
+        });
+        self.settle();
+        done
+    }
+
+    /// Ends the run: every packet came back once and in order, and each of these files of a monitor has the flows of all
+    /// packets from the first one on.
+    fn check(&self, run: Run<'_>, folder: &Folder, files: &[&str]) -> engine::Snapshot {
+        let ended = run.stop();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let account = ended.account();
+        assert_balanced(&account);
+        assert!(account.packets.dropped.is_empty(), "{:?}, faults {:?}", account.packets, self.faults);
+        assert_eq!(self.faults, [""; 0], "{:?}", account.packets);
+        assert_eq!(
+            (self.returned, account.packets.sent),
+            (self.sent, self.sent),
+            "every packet came back once"
+        );
+        for file in files {
+            let flows: Vec<Value> = folder
+                .read(file)
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("a flow a line"))
+                .collect();
+            assert_eq!(flows.len(), FLOWS, "{file}");
+            let counted: u64 = flows.iter().map(|flow| flow["packets"].as_u64().expect("packets")).sum();
+            assert_eq!(counted, self.sent, "the flows of {file}");
+        }
+        account
+    }
+
     /// Waits for what is still on its way.
     fn settle(&mut self) {
         let mut last = Instant::now();
@@ -264,10 +327,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 
 #[test]
 fn a_thousand_changes_under_traffic_lose_and_reorder_nothing() {
-    // What else runs on the machine is not what is tested; without the right to it, it has to be quiet.
-    if let Err(error) = rustix::process::nice(-10) {
-        println!("at the ordinary priority: {error}");
-    }
+    let _turn = alone();
     let folder = Folder::new("hitless");
     let mut neighbours = Neighbours::new(&folder);
     let run = Run::start(&folder, &config(0, &folder));
@@ -279,58 +339,129 @@ fn a_thousand_changes_under_traffic_lose_and_reorder_nothing() {
         assert_eq!(applied["generation"], json!(step + 1), "{applied}");
         applied["pause_us"].as_f64().expect("a pause")
     };
-    // Workers share the cores there are with this process, so more of them may be slower: what goes without loss
-    // with any number of them counts.
-    let saturations = [1, 2, 3, 4].map(|step| {
-        change(step);
-        let saturation = neighbours.saturate(Duration::from_millis(500));
-        neighbours.settle();
-        saturation
+    // With 2, 3, 2 and 1 workers.
+    let saturation = neighbours.least_saturation(&[1, 2, 3, 4], |step| {
+        change(*step);
     });
-    let saturation = saturations.into_iter().fold(f64::INFINITY, f64::min);
-    assert_eq!(neighbours.faults, [""; 0], "as fast as it goes");
-
-    let over = AtomicBool::new(false);
     let begun = Instant::now();
-    let (mut pauses, rate) = std::thread::scope(|scope| {
-        let changes = scope.spawn(|| {
-            let _over = Over(&over);
-            (5..5 + CHANGES).map(change).collect::<Vec<f64>>()
-        });
-        let rate = neighbours.stream(saturation / 2.0, &over);
-        (changes.join().expect("all changes are applied"), rate)
-    });
-    let took = begun.elapsed();
-    neighbours.settle();
-    let sent = neighbours.sent;
+    let changes = || (5..5 + CHANGES).map(change).collect::<Vec<f64>>();
+    let (pauses, rate) = neighbours.stream_during(saturation / 2.0, changes);
+    tell(pauses, rate, begun.elapsed(), neighbours.sent);
+    assert!(rate > saturation * 0.4, "{rate} packets/s is not about half of {saturation}");
+    neighbours.check(run, &folder, &["flows.jsonl"]);
+}
 
+/// Two monitors that look at each packet at the same time, with these settings of the engine.
+fn side_by_side(settings: &str, folder: &Folder) -> String {
+    let (lan, wan) = (device("client", 0, folder), device("client", 1, folder));
+    format!(
+        r#"[engine]
+{settings}
+helpers = 1
+idle = "adaptive"
+buffers = {{ count = 65536, size = 1600 }}
+socket = "braid.sock"
+[ports.lan]
+device = "{lan}"
+[ports.wan]
+device = "{wan}"
+[nf.watch]
+kind = "monitor"
+flows = "watch.jsonl"
+[nf.count]
+kind = "monitor"
+flows = "count.jsonl"
+[[chain]]
+name = "all"
+from = "lan"
+match = "ip"
+path = ["watch", "count"]
+to = "wan"
+parallel = "max"
+branch_timeout = "30s"
+"#
+    )
+}
+
+#[test]
+fn workers_with_helpers_come_and_go_under_traffic_and_nothing_is_lost_or_reordered() {
+    let _turn = alone();
+    let folder = Folder::new("scaling");
+    let mut neighbours = Neighbours::new(&folder);
+    let run = Run::start(&folder, &side_by_side("workers = 1", &folder));
+    neighbours.wait_for_links();
+    let mut client = run.client();
+    let mut scale = |workers: usize| {
+        let scaled = call(&mut client, "engine.scale", json!({ "workers": workers }));
+        assert_eq!(scaled["workers"], json!(workers), "{scaled}");
+        scaled["pause_us"].as_f64().unwrap_or(0.0)
+    };
+    let saturation = neighbours.least_saturation(&[1, 2, 3], |workers| {
+        scale(*workers);
+    });
+    let begun = Instant::now();
+    let changes = || (0..SCALES).map(|step| scale([1, 3, 2, 1, 2, 3][step % 6])).collect::<Vec<f64>>();
+    let (pauses, rate) = neighbours.stream_during(saturation / 2.0, changes);
+    tell(pauses, rate, begun.elapsed(), neighbours.sent);
+
+    let mut client = run.client();
+    let chains = call(&mut client, "chain.list", json!({}));
+    assert_eq!(
+        (&chains[0]["segment"], &chains[0]["helpers"]),
+        (&json!("watch | count"), &json!(1)),
+        "{chains}"
+    );
+    let config = call(&mut client, "config.get", json!({}));
+    assert!(config["config"].as_str().is_some_and(|text| text.contains("workers = 3")), "{config}");
+    let account = neighbours.check(run, &folder, &["watch.jsonl", "count.jsonl"]);
+    assert!(account.chains["all"].fork.is_some_and(|fork| fork.forks > 0), "{:?}", account.chains["all"]);
+}
+
+#[test]
+fn a_worker_comes_with_the_load_and_goes_with_it() {
+    let _turn = alone();
+    let folder = Folder::new("load");
+    let mut neighbours = Neighbours::new(&folder);
+    let scale = "scale = { min = 1, max = 2, up = 0.2, down = 0.1, every = \"200ms\" }";
+    let run = Run::start(&folder, &side_by_side(scale, &folder));
+    neighbours.wait_for_links();
+    let mut client = run.client();
+    for _ in 0..2 {
+        for workers in [2, 1] {
+            let begun = Instant::now();
+            while rig::stats(&mut client).workers.len() != workers {
+                assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", rig::stats(&mut client).workers);
+                if workers == 2 {
+                    neighbours.saturate(Duration::from_millis(300));
+                } else {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            }
+            neighbours.settle();
+        }
+    }
+    neighbours.check(run, &folder, &["watch.jsonl", "count.jsonl"]);
+}
+
+/// The devices, and the machine as far as that can be had.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    // What else runs on the machine is not what is tested; without the right to it, it has to be quiet.
+    if let Err(error) = rustix::process::nice(-10) {
+        println!("at the ordinary priority: {error}");
+    }
+    DEVICES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(mut pauses: Vec<f64>, rate: f64, took: Duration, sent: u64) {
     pauses.sort_by(f64::total_cmp);
     println!(
-        "saturation with 2, 3, 2, 1 workers {saturations:.0?} packets/s; sent at {rate:.0}; {CHANGES} changes in {:.1} s; \
-         pauses p50 {:.0} µs, p99 {:.0} µs, max {:.0} µs; {sent} packets",
+        "sent at {rate:.0} packets/s; {} changes in {:.1} s; pauses p50 {:.0} µs, p99 {:.0} µs, max {:.0} µs; {sent} packets",
+        pauses.len(),
         took.as_secs_f64(),
         percentile(&pauses, 0.5),
         percentile(&pauses, 0.99),
         percentile(&pauses, 1.0),
     );
-    assert!(rate > saturation * 0.4, "{rate} packets/s is not about half of {saturation}");
-    let ended = run.stop();
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let account = ended.account();
-    assert_balanced(&account);
-    assert!(account.packets.dropped.is_empty(), "{:?}, faults {:?}", account.packets, neighbours.faults);
-    assert_eq!(neighbours.faults, [""; 0], "{:?}", account.packets);
-    assert_eq!((neighbours.returned, account.packets.sent), (sent, sent), "every packet came back once");
-
-    // The monitor's flows are those of the first packet, through all changes.
-    let flows: Vec<Value> = folder
-        .read("flows.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a flow a line"))
-        .collect();
-    assert_eq!(flows.len(), FLOWS);
-    let counted: u64 = flows.iter().map(|flow| flow["packets"].as_u64().expect("packets")).sum();
-    assert_eq!(counted, sent, "the monitor's flows");
 }
 
 /// Tells the neighbours when the changes are over, also when one failed.

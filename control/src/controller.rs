@@ -1,14 +1,22 @@
 //! Changes a running engine from one configuration to the next, and back when nobody confirms.
 
-use crate::config::{Change, Config, ConfigErrors, diff};
+use crate::config::{Change, Config, ConfigErrors, Decision, EngineSettings, diff};
 use crate::handle::{EngineHandle, HandleError, Notice};
+use crate::planning::{Delays, Mode};
 use crate::socket::events::Hub;
 use crossbeam::channel::{Receiver, bounded};
 use engine::{Plan, Registry};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+mod chains;
+mod changes;
+
+pub use chains::{ChainState, NfState};
+pub use changes::{Scaled, Switch};
 
 /// The one place where a running engine is changed from.
 pub struct Controller {
@@ -21,6 +29,12 @@ pub struct Controller {
     stop: AtomicBool,
     stopping: Condvar,
     stop_lock: Mutex<()>,
+    /// What has been measured of NFs and chains.
+    known: Mutex<Delays>,
+    /// What is thought of each chain's segment, in words.
+    remarks: Mutex<BTreeMap<String, String>>,
+    /// Packet buffers, which are made once.
+    buffers: u32,
     /// Who is told of events.
     pub hub: Hub,
 }
@@ -32,6 +46,8 @@ pub struct Current {
     pub config: Config,
     /// The plan made of it.
     pub plan: Plan,
+    /// What runs side by side of each chain, and why.
+    pub decisions: Vec<Decision>,
     /// Counts the plans that ran; the first is 1.
     pub generation: u64,
     /// A change that waits to be confirmed.
@@ -44,6 +60,7 @@ pub struct Pending {
     /// What ran before.
     config: Config,
     plan: Plan,
+    decisions: Vec<Decision>,
     /// When it is undone.
     pub deadline: Instant,
 }
@@ -74,6 +91,12 @@ pub enum ApplyError {
     /// There is nothing to confirm.
     #[error("no change waits to be confirmed; it may have been rolled back already")]
     NothingToConfirm,
+    /// Something else was changed meanwhile.
+    #[error("another change came first")]
+    Overtaken,
+    /// There are no cores for so many workers.
+    #[error("{0}")]
+    Cores(String),
     /// The engine refused.
     #[error("the engine keeps its old plan: {0}")]
     Engine(HandleError),
@@ -85,10 +108,14 @@ pub enum ApplyError {
 impl Controller {
     /// For an engine that runs `plan`, made of `config`.
     pub fn new(engine: Arc<dyn EngineHandle>, registry: Registry, config: Config, plan: Plan) -> Arc<Self> {
+        let decisions = config.decisions_of(&plan);
         Arc::new(Controller {
             engine,
             registry,
-            current: Mutex::new(Current { config, plan, generation: 1, pending: None }),
+            known: Mutex::default(),
+            remarks: Mutex::default(),
+            buffers: plan.buffers_made(),
+            current: Mutex::new(Current { config, plan, decisions, generation: 1, pending: None }),
             applying: Mutex::new(()),
             confirmed: Condvar::new(),
             stop: AtomicBool::new(false),
@@ -120,7 +147,7 @@ impl Controller {
     /// What is wrong with the configuration.
     pub fn preview(&self, text: &str) -> Result<AppliedChange, ApplyError> {
         let current = self.current();
-        let (config, _) = self.prepare(text, &current)?;
+        let (config, ..) = self.prepare(text, &current)?;
         let changes = diff(&current.config, &config);
         Ok(AppliedChange { changes, generation: current.generation, pause: None })
     }
@@ -149,10 +176,8 @@ impl Controller {
     ) -> Result<AppliedChange, ApplyError> {
         let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current();
-        if let Some(pending) = &current.pending {
-            return Err(ApplyError::Unconfirmed(pending.deadline.saturating_duration_since(Instant::now())));
-        }
-        let (config, plan) = self.prepare(text, &current)?;
+        current.refuse_if_pending()?;
+        let (config, plan, decisions) = self.prepare(text, &current)?;
         let changes = diff(&current.config, &config);
         let fixed: Vec<String> =
             changes.iter().filter(|change| change.needs_restart).map(|change| change.path.clone()).collect();
@@ -170,10 +195,12 @@ impl Controller {
         let mut now = self.lock();
         now.config = config;
         now.plan = plan;
+        now.decisions = decisions;
         now.generation = applied.generation;
         if let Some(wait) = confirm {
             let deadline = Instant::now() + wait;
-            now.pending = Some(Pending { config: current.config, plan: current.plan, deadline });
+            let Current { config, plan, decisions, .. } = current;
+            now.pending = Some(Pending { config, plan, decisions, deadline });
             // There is room for one, and the thread waits for it.
             let _ = guard.send((deadline, applied.generation));
         }
@@ -195,12 +222,18 @@ impl Controller {
         Ok(current.generation)
     }
 
-    fn prepare(&self, text: &str, current: &Current) -> Result<(Config, Plan), ApplyError> {
+    fn prepare(&self, text: &str, current: &Current) -> Result<(Config, Plan, Vec<Decision>), ApplyError> {
         let refuse = |errors| ApplyError::Config(Box::new(errors));
         let running = &current.config;
-        let config = Config::parse(text, running.file(), running.folder(), &self.registry).map_err(refuse)?;
-        let (plan, _) = config.plan().map_err(refuse)?;
-        Ok((config, plan))
+        let mut config =
+            Config::parse(text, running.file(), running.folder(), &self.registry).map_err(refuse)?;
+        // Where they come and go by themselves, those that there are stay.
+        if let Some(scale) = config.engine.scale {
+            let workers = running.engine.cores.len().clamp(scale.min, scale.max);
+            config = config.with_workers(workers).map_err(ApplyError::Cores)?;
+        }
+        let (plan, decisions) = current.plan_next(&config, &self.known()).map_err(refuse)?;
+        Ok((config, plan, decisions))
     }
 
     /// Watches over the change that it is told of by its deadline and generation; ends when there is none.
@@ -235,6 +268,7 @@ impl Controller {
                 let mut current = self.lock();
                 current.config = pending.config;
                 current.plan = pending.plan;
+                current.decisions = pending.decisions;
                 current.generation = applied.generation;
                 current.pending = None;
                 drop(current);
@@ -269,7 +303,13 @@ impl Controller {
         self.stop_requested()
     }
 
-    fn tell(&self, name: &str, value: u64, detail: Option<String>) {
+    /// The settings that hold now.
+    pub(crate) fn settings(&self) -> EngineSettings {
+        self.lock().config.engine.clone()
+    }
+
+    /// Tells everybody what control has done.
+    pub(crate) fn tell(&self, name: &str, value: u64, detail: Option<String>) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.hub.publish(&Notice {
@@ -283,6 +323,50 @@ impl Controller {
 
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    fn refuse_if_pending(&self) -> Result<(), ApplyError> {
+        match &self.pending {
+            Some(pending) => {
+                Err(ApplyError::Unconfirmed(pending.deadline.saturating_duration_since(Instant::now())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The next configuration's plan. What was decided of a chain that stands in it as it does now goes on: a change
+    /// elsewhere is no reason to plan it anew.
+    fn plan_next(&self, next: &Config, known: &Delays) -> Result<(Plan, Vec<Decision>), ConfigErrors> {
+        let (mut plan, mut decisions, _) = next.plan_knowing(known)?;
+        if next.engine.buffers == self.config.engine.buffers {
+            // Those that there are, however many the next plan would have made.
+            plan.buffers = self.plan.buffers;
+        }
+        if next.engine.delays == self.config.engine.delays {
+            for decision in &mut decisions {
+                if let Some(kept) = self.decision_that_holds(decision, &plan) {
+                    *decision = kept.clone();
+                }
+            }
+            next.run_as_decided(&mut plan, &decisions);
+        }
+        Ok((plan, decisions))
+    }
+
+    fn decision_that_holds(&self, next: &Decision, plan: &Plan) -> Option<&Decision> {
+        let nfs = |plan: &Plan| -> Option<Vec<_>> {
+            let chain = plan.chains.iter().find(|chain| chain.name == next.chain)?;
+            let effects = |at: &usize| {
+                let nf = plan.nfs.get(*at)?;
+                Some((nf.name.clone(), nf.prepared.kind(), nf.prepared.effects()))
+            };
+            chain.path.iter().map(effects).collect()
+        };
+        let running = self.decisions.iter().find(|running| running.chain == next.chain)?;
+        let same = next.mode == Mode::Auto && running.mode == next.mode && nfs(&self.plan) == nfs(plan);
+        same.then_some(running)
     }
 }
 

@@ -112,12 +112,22 @@ pub struct FakeEngine {
     pub applied: Mutex<Vec<usize>>,
     /// Refuse plans.
     pub refuse: AtomicBool,
+    /// The latest plan that was applied.
+    pub plan: Mutex<Option<Plan>>,
+    /// The counters, if a test has set them.
+    pub counters: Mutex<Option<Snapshot>>,
     notices: (Sender<Notice>, Receiver<Notice>),
 }
 
 impl Default for FakeEngine {
     fn default() -> Self {
-        FakeEngine { applied: Mutex::default(), refuse: AtomicBool::new(false), notices: unbounded() }
+        FakeEngine {
+            applied: Mutex::default(),
+            refuse: AtomicBool::new(false),
+            plan: Mutex::default(),
+            counters: Mutex::default(),
+            notices: unbounded(),
+        }
     }
 }
 
@@ -136,10 +146,14 @@ impl EngineHandle for FakeEngine {
         }
         let mut applied = self.applied.lock().expect("lock");
         applied.push(plan.nfs.len());
+        *self.plan.lock().expect("lock") = Some(plan);
         Ok(Applied { generation: applied.len() as u64 + 1, pause: Duration::from_micros(3) })
     }
 
     fn snapshot(&self) -> Snapshot {
+        if let Some(counters) = &*self.counters.lock().expect("lock") {
+            return counters.clone();
+        }
         let chain = ChainSnapshot {
             latency_ns: Some(Latency::default()),
             nfs: [("edge".to_owned(), NfSnapshot::default())].into(),
@@ -217,8 +231,13 @@ to = "wan"
 
 /// A controller of a fake engine that runs [`CONFIG`].
 pub fn controller() -> (Arc<FakeEngine>, Arc<Controller>) {
+    controller_of(CONFIG)
+}
+
+/// A controller of a fake engine that runs this.
+pub fn controller_of(config: &str) -> (Arc<FakeEngine>, Arc<Controller>) {
     let engine = Arc::new(FakeEngine::default());
-    let config = Config::parse(CONFIG, "test.toml", Path::new("/nowhere"), &registry()).expect("config");
+    let config = Config::parse(config, "test.toml", Path::new("/nowhere"), &registry()).expect("config");
     let (plan, _) = config.plan().expect("plan");
     let handle: Arc<dyn EngineHandle> = Arc::<FakeEngine>::clone(&engine);
     (engine, Controller::new(handle, registry(), config, plan))

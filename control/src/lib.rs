@@ -5,6 +5,7 @@
 //! ([`socket::Server`]) and its [`Client`](client::Client) let other programs do so.
 #![forbid(unsafe_code)]
 
+mod adaptation;
 pub mod client;
 pub mod config;
 mod controller;
@@ -14,9 +15,12 @@ pub mod duration;
 mod fakes;
 mod handle;
 pub mod planning;
+mod scaling;
 pub mod signals;
 pub mod socket;
+mod watch;
 
 pub use config::Config;
-pub use controller::{AppliedChange, ApplyError, Controller, Current};
+pub use controller::{AppliedChange, ApplyError, ChainState, Controller, Current, NfState, Scaled};
 pub use handle::{EngineHandle, HandleError, Notice};
+pub use watch::Watch;

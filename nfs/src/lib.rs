@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conntrack;
+pub mod external;
 pub mod firewall;
 mod flow_key;
 mod fragments;
@@ -63,7 +64,8 @@ pub fn registry() -> Registry {
         .with::<nat::Nat>()
         .with::<nat64::Nat64>()
         .with::<nptv6::Nptv6>()
-        .with::<static_nat::StaticNat>();
+        .with::<static_nat::StaticNat>()
+        .with::<external::External>();
     #[cfg(feature = "vpn")]
     let registry = registry.with::<vpn::Vpn>().with::<wireguard::WireGuard>();
     #[cfg(feature = "ids")]

@@ -33,7 +33,7 @@ macro_rules! contract {
 
 contract!(
     mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
-    nat64, nptv6, static_nat, vpn, wireguard, ids
+    nat64, nptv6, static_nat, external, vpn, wireguard, ids
 );
 
 #[test]
@@ -48,6 +48,24 @@ fn a_static_translator_keeps_the_contract_however_it_is_configured() {
         for icmp_errors in ["translate", "pass"] {
             check("static_nat", &format!("{maps}\nicmp_errors = \"{icmp_errors}\""));
         }
+    }
+}
+
+/// Alone and side by side, by either carrier, and the two halves of it on two servers.
+#[test]
+fn nfs_behind_ports_keep_the_contract() {
+    let branches = "branches = [{ out = \"wan\", in = \"dmz\", writes = [\"ip.src\", \"sport\"] }, \
+                    { out = \"dmz\", in = \"wan\", writes = [\"ip.ttl\"], fifo = true }]";
+    for config in [
+        "out = \"wan\"\nin = \"dmz\"\ncarrier = \"vlan\"\nwrites = [\"ip.ttl\"]\nfifo = true".to_owned(),
+        "out = \"wan\"\nin = \"dmz\"\nwrites = []\ndrops = false\non_timeout = \"pass\"\nunmarked = \"pass\""
+            .to_owned(),
+        branches.to_owned(),
+        format!("unmarked = \"send\"\ncreates = false\ncarrier = \"vlan\"\nin_flight = 40\n{branches}"),
+        "role = \"mirror\"\nout = \"wan\"".to_owned(),
+        "role = \"merge\"\nin = \"dmz\"\nwrites = [\"ip.ttl\", \"sport\"]".to_owned(),
+    ] {
+        check("external", &config);
     }
 }
 

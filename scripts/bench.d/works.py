@@ -90,6 +90,7 @@ NFS = {
     "translator": ['kind = "nat64"', 'prefix = "2001:db8:64::/96"', 'pool = ["203.0.113.1"]'],
     "prefixes": ['kind = "nptv6"', 'prefixes = { "fd01:203:405::/48" = "2001:db8:1::/48" }'],
     "addresses": ['kind = "static_nat"', 'source = { "10.0.0.0/8" = "11.0.0.0/8" }'],
+    "outside": ['kind = "external"', 'out = "loop"', 'in = "loop"', "writes = []", 'timeout = "2ms"'],
     "front": balancer(),
     "router_1000": router(1000),
     "router_1m": router(MILLION),

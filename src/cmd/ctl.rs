@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// Arguments of `braid ctl`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The method; none: list them
+    /// The method; none: list them. `scale N` is short for `engine.scale '{"workers": N}'`
     method: Option<String>,
     /// Its parameters: JSON objects, put together; `@FILE`: from a file; `-`: from stdin. A file that is no JSON
     /// is a configuration: `config.apply @next.toml '{"dry_run": true}'`
@@ -32,7 +32,7 @@ pub struct Args {
 
 /// Calls a method and prints its result; `events.subscribe` prints events until the engine goes.
 pub fn run(args: &Args, registry: &Registry) -> Outcome {
-    let Some(method) = &args.method else {
+    let Some(method) = args.method.as_deref() else {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         for method in socket::METHODS {
@@ -41,7 +41,13 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         print(&table.trim_fmt())?;
         return Ok(ExitCode::SUCCESS);
     };
-    let params = read_params(method, &args.params)?;
+    let (method, params) = match (method, args.params.as_slice()) {
+        ("scale", [workers]) if workers.parse::<u64>().is_ok() => {
+            ("engine.scale", object("the parameters", &format!("{{\"workers\": {workers}}}"))?)
+        }
+        (method, params) => (method, read_params(method, params)?),
+    };
+    let params = Value::Object(params);
     let mut client = Client::connect(&path(args, registry)?)?;
     let result = client.call(method, &params)?;
     print(&format!("{result:#}"))?;
@@ -58,7 +64,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
 }
 
 /// All parameters together. What is given twice is an error, as nobody knows which was meant.
-fn read_params(method: &str, given: &[String]) -> Result<Value, Failure> {
+fn read_params(method: &str, given: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut all = Map::new();
     for given in given {
         let read = match given.strip_prefix('@') {
@@ -80,7 +86,7 @@ fn read_params(method: &str, given: &[String]) -> Result<Value, Failure> {
             }
         }
     }
-    Ok(Value::Object(all))
+    Ok(all)
 }
 
 /// A JSON object begins with a brace, which TOML cannot.

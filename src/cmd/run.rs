@@ -3,7 +3,7 @@
 use super::{Failure, Outcome, session, show_warnings};
 use control::config::SocketChoice;
 use control::socket::{self, Limits, Server};
-use control::{Config, Controller, EngineHandle, signals};
+use control::{Config, Controller, EngineHandle, Watch, signals};
 use engine::Registry;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,12 +44,19 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
             return Err(error);
         }
     };
+    let watch = match Watch::start(&controller) {
+        Ok(watch) => watch,
+        Err(error) => {
+            engine.stop()?;
+            return Err(error.into());
+        }
+    };
     let begun = Instant::now();
     session::wait(&engine, &stop, |look| {
         controller.wait_for_stop(look) || args.duration.is_some_and(|duration| begun.elapsed() >= duration)
     });
     // A change that waits for its confirmation stays as it is.
-    controller.request_stop();
+    drop(watch);
     let (snapshot, problem) = session::stop(&engine)?;
     drop(server);
     session::report(&snapshot, args.json)?;
@@ -58,7 +65,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
 
 /// Opens the control socket. One that the configuration names has to be there; without the default one a run
 /// goes on, as when several engines run.
-fn serve(
+pub(super) fn serve(
     choice: &SocketChoice,
     default_path: PathBuf,
     controller: &Arc<Controller>,

@@ -24,6 +24,7 @@ fn big() -> Snapshot {
         latency_ns: Some(Latency { p50: 1_234, p99: 12_345, p999: 123_456, max: 1_234_567 }),
         nfs: [("edge".to_owned(), nf)].into(),
         path: vec!["edge".to_owned()],
+        fork: None,
     };
     Snapshot {
         seconds: 2.5,

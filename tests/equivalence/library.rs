@@ -5,8 +5,9 @@ use control::Config;
 use engine::Gates;
 use toml::{Table, Value};
 
-/// Kinds that draw from the system what they need to be safe: no two runs of them are the same.
-const BY_CHANCE: [&str; 1] = ["wireguard"];
+/// Kinds that draw from the system what they need to be safe, or from others behind ports: no two runs of them are the
+/// same.
+const BY_CHANCE: [&str; 2] = ["wireguard", "external"];
 
 /// More configurations than the kinds' own examples: those that leave more to run side by side, above all.
 const OTHERS: [(&str, &str); 19] = [

@@ -30,6 +30,7 @@ mod parallel;
 mod plan;
 mod port;
 mod references;
+mod scale;
 mod secrets;
 mod section;
 mod settings;
@@ -45,6 +46,7 @@ pub use nf::{NfConfig, kind_advice};
 pub use parallel::Decision;
 pub use plan::Replay;
 pub use port::{PortConfig, PortDevice};
+pub use scale::Scale;
 pub use settings::{EngineSettings, SocketChoice};
 
 use engine::Registry;
@@ -61,6 +63,8 @@ pub const MAX_TEXT: usize = 16 << 20;
 #[derive(Clone)]
 pub struct Config {
     text: String,
+    /// The text as it is shown, if that is another one: since the number of workers was changed.
+    shown: Option<String>,
     file: String,
     folder: PathBuf,
     /// What holds for the whole engine.
@@ -151,6 +155,7 @@ impl Config {
             .collect();
         let mut config = Config {
             text: secrets::masked(text, registry),
+            shown: None,
             file: file.to_owned(),
             folder: folder.to_owned(),
             engine: EngineSettings::default(),
@@ -192,9 +197,10 @@ impl Config {
         ConfigErrors { file: self.file.clone(), text: self.text.clone(), diagnostics }
     }
 
-    /// The text that it was read from, with asterisks in place of the values of secrets.
+    /// The text that it was read from, with asterisks in place of the values of secrets; with the number of workers
+    /// that there are, if that has been changed.
     pub fn text(&self) -> &str {
-        &self.text
+        self.shown.as_deref().unwrap_or(&self.text)
     }
 
     /// The file's name, as in messages.

@@ -2,9 +2,9 @@
 
 use super::{ChainConfig, Config, Diagnostic};
 use crate::cores;
-use crate::planning::{Delays, Mode, branches, decide, for_engine, stages};
+use crate::planning::{Delays, Mode, branches, decide, for_engine, of_engine, stages};
 use engine::{Parallel, Plan};
-use planning::graph::{Choice, Costs};
+use planning::graph::{Choice, Segment};
 
 /// What was decided of one chain.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ impl Config {
     ///
     /// # Errors
     /// A file that gives none.
-    pub(super) fn delays(&self) -> Result<Delays, Diagnostic> {
+    pub(crate) fn delays(&self) -> Result<Delays, Diagnostic> {
         let Some(file) = &self.engine.delays else { return Ok(Delays::default()) };
         Delays::read(file)
             .map_err(|error| Diagnostic::error(self.engine.delays_span.clone(), error.to_string()))
@@ -39,11 +39,32 @@ impl Config {
         };
         let chains = stages(plan, delays).into_iter().map(|(chain, stages)| {
             let (mode, span) = mode(&chain);
-            let choice = decide(&stages, mode, Costs::default())
+            let choice = decide(&stages, mode, delays.costs(&chain))
                 .map_err(|error| Diagnostic::error(span, format!("chain '{chain}': {error}")))?;
             Ok(Decision { chain, mode, choice })
         });
         chains.collect()
+    }
+
+    /// What was decided of a plan that runs: the segments that it has, with the reasons that led to them.
+    pub(crate) fn decisions_of(&self, plan: &Plan) -> Vec<Decision> {
+        let delays = self.delays().unwrap_or_default();
+        let mut decisions = self.decide(plan, &delays).unwrap_or_default();
+        for (decision, chain) in decisions.iter_mut().zip(&plan.chains) {
+            // Long chains are planned in a given time, so another plan may have been found then.
+            decision.choice.segment = match &chain.parallel {
+                Some(parallel) => of_engine(&parallel.segment),
+                None => Segment::sequence(chain.path.len()),
+            };
+        }
+        decisions
+    }
+
+    /// How many helpers each worker of a plan can have at the most.
+    pub(crate) fn helpers_to_have(&self, plan: &Plan) -> usize {
+        let spare = cores::allowed().iter().filter(|core| !plan.cores.contains(core)).count();
+        // More than there are cores to spare only where that is what was asked for.
+        self.engine.helpers.unwrap_or(spare / plan.cores.len().max(1))
     }
 
     /// Has the plan's chains run as decided.
@@ -63,8 +84,7 @@ impl Config {
         let allowed = cores::allowed();
         let spare: Vec<usize> =
             allowed.iter().copied().rev().filter(|core| !plan.cores.contains(core)).collect();
-        // More than there are cores to spare only where that is what was asked for.
-        let each = self.engine.helpers.unwrap_or(spare.len() / workers).min(widest.saturating_sub(1));
+        let each = self.helpers_to_have(plan).min(widest.saturating_sub(1));
         let from = if spare.is_empty() { allowed } else { &spare };
         plan.helpers = from.iter().copied().cycle().take(each * workers).collect();
     }

@@ -152,6 +152,29 @@ impl<'a, 'i, 'd> Section<'a, 'i, 'd> {
         }
     }
 
+    /// A number from 0 to 1.
+    pub fn share(&mut self, key: &'static str) -> Option<Placed<f64>> {
+        let value = self.value(key)?;
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            _ => {
+                self.wrong_type(key, "a number from 0 to 1, without quotes", value);
+                return None;
+            }
+        };
+        match number.filter(|number| (0.0..=1.0).contains(number)) {
+            Some(number) => Some((number, value.span())),
+            None => {
+                let help = "write a number from 0 to 1";
+                self.report(
+                    Diagnostic::error(value.span(), format!("'{key}' is not between 0 and 1")).help(help),
+                );
+                None
+            }
+        }
+    }
+
     pub fn duration(&mut self, key: &'static str) -> Option<Placed<Duration>> {
         let (text, span) = self.string(key, "\"10s\"")?;
         match duration::parse(&text) {

@@ -1,6 +1,7 @@
 //! The `[engine]` table: workers, memory, the control socket.
 
 use super::diagnostic::Diagnostic;
+use super::scale::{self, Scale};
 use super::section::Section;
 use crate::cores;
 use engine::{Buffers, Idle};
@@ -21,6 +22,10 @@ pub struct EngineSettings {
     pub delays: Option<PathBuf>,
     /// How often chains with `parallel = "auto"` are planned anew; `None`: never.
     pub replan: Option<Duration>,
+    /// How much faster a plan has to be than the one that runs to take its place: a share of the latency.
+    pub replan_margin: f64,
+    /// When workers come and go by themselves; `None`: never.
+    pub scale: Option<Scale>,
     /// What a worker does when there is nothing to do.
     pub idle: Idle,
     /// Take memory from hugepages.
@@ -65,6 +70,8 @@ impl Default for EngineSettings {
             helpers: None,
             delays: None,
             replan: Some(REPLAN),
+            replan_margin: REPLAN_MARGIN,
+            scale: None,
             idle: Idle::Spin,
             hugepages: false,
             memory_mb: None,
@@ -81,12 +88,14 @@ impl Default for EngineSettings {
 }
 
 /// Most workers that can be asked for.
-const MAX_WORKERS: u64 = 256;
+pub(super) const MAX_WORKERS: u64 = 256;
 
 /// Most helpers of a worker.
 const MAX_HELPERS: u64 = 31;
 /// How often chains are planned anew if nothing is said.
 const REPLAN: Duration = Duration::from_secs(10);
+/// How much faster a plan has to be if nothing is said.
+const REPLAN_MARGIN: f64 = 0.1;
 
 /// Reads the table.
 pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSettings {
@@ -100,6 +109,7 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSet
         ..EngineSettings::default()
     };
     read_cores(&mut section, &mut settings);
+    settings.scale = scale::read(&mut section, &mut settings.cores);
     if let Some((idle, _)) = section.word("idle", &[("spin", Idle::Spin), ("adaptive", Idle::Adaptive)]) {
         settings.idle = idle;
     }
@@ -107,6 +117,9 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, folder: &Path) -> EngineSet
     settings.delays = section.string("delays", "\"run.json\"").map(|(file, _)| folder.join(file));
     if let Some((period, _)) = section.duration("replan") {
         settings.replan = Some(period).filter(|period| !period.is_zero());
+    }
+    if let Some((margin, _)) = section.share("replan_margin") {
+        settings.replan_margin = margin;
     }
     settings.hugepages = section.boolean("hugepages").unwrap_or(false);
     if let Some((text, span)) = section.string("memory", "\"512M\"") {

@@ -282,7 +282,7 @@ fn all_mistakes_are_reported_at_once_with_advice() {
     let errors = parse(&text).err().expect("four mistakes").to_string();
     let expected = "\
 test.toml:2:1: error: unknown key 'workres' in [engine]
-  help: did you mean 'workers'? known: workers, cores, idle, helpers, delays, replan, hugepages, memory, buffers, seed, socket
+  help: did you mean 'workers'? known: workers, cores, scale, idle, helpers, delays, replan, replan_margin, hugepages, memory, buffers, seed, socket
 test.toml:7:10: error: 'eth0' is no device that DPDK knows
   help: write a PCI address (\"0000:3b:00.0\"), a DPDK virtual device (\"net_af_packet0,iface=eth0\"), or a capture \
          file (\"pcap:in.pcap\")
@@ -406,3 +406,5 @@ proptest::proptest! {
         }
     }
 }
+
+mod doors;

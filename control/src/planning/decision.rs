@@ -79,6 +79,15 @@ pub fn for_engine(segment: &Segment) -> engine::Segment {
     }
 }
 
+/// As the planner has it.
+pub fn of_engine(segment: &engine::Segment) -> Segment {
+    match segment {
+        engine::Segment::Nf(nf) => Segment::Nf(*nf),
+        engine::Segment::Series(parts) => Segment::Series(parts.iter().map(of_engine).collect()),
+        engine::Segment::Parallel(parts) => Segment::Parallel(parts.iter().map(of_engine).collect()),
+    }
+}
+
 /// The most branches that stand side by side at one mirror.
 pub fn branches(segment: &Segment) -> usize {
     match segment {

@@ -1,15 +1,17 @@
 //! How long each NF takes for a packet: measured by a run, or given.
 
-use engine::Snapshot;
+use engine::{ForkSnapshot, Snapshot};
+use planning::graph::Costs;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Cycles per packet of NFs, by name; of a run's report also by chain.
+/// Cycles per packet of NFs, by name; of a run's report also by chain, with what it cost there to run side by side.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Delays {
     by_name: BTreeMap<String, f64>,
     by_chain: BTreeMap<(String, String), f64>,
+    costs: BTreeMap<String, Costs>,
 }
 
 /// Why a file gives no delays.
@@ -45,6 +47,9 @@ impl Delays {
             let snapshot: Snapshot =
                 serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
             for (chain, nfs) in snapshot.chains {
+                if let Some(costs) = nfs.fork.as_ref().and_then(measured_costs) {
+                    delays.learn_costs(&chain, costs);
+                }
                 for (nf, seen) in nfs.nfs {
                     let Some(cycles) = seen.cycles_per_packet.filter(|cycles| is_delay(*cycles)) else {
                         continue;
@@ -64,11 +69,47 @@ impl Delays {
         Ok(delays)
     }
 
+    /// What was measured of an NF in a chain counts from now on.
+    pub fn learn(&mut self, chain: &str, nf: &str, cycles: f64) {
+        if is_delay(cycles) {
+            self.by_chain.insert((chain.to_owned(), nf.to_owned()), cycles);
+        }
+    }
+
+    /// What it was measured to cost that NFs of a chain run side by side counts from now on.
+    pub fn learn_costs(&mut self, chain: &str, costs: Costs) {
+        self.costs.insert(chain.to_owned(), costs);
+    }
+
+    /// What it costs that NFs of a chain run side by side: as measured, else the usual estimates.
+    pub fn costs(&self, chain: &str) -> Costs {
+        self.costs.get(chain).copied().unwrap_or_default()
+    }
+
+    /// The same with what `newer` knows.
+    pub fn with(mut self, newer: &Delays) -> Delays {
+        let Delays { by_name, by_chain, costs } = newer.clone();
+        self.by_name.extend(by_name);
+        self.by_chain.extend(by_chain);
+        self.costs.extend(costs);
+        self
+    }
+
     /// Cycles per packet of an NF in a chain, to the nearest whole one.
     pub fn of_nf(&self, chain: &str, nf: &str) -> Option<u64> {
         let in_chain = self.by_chain.get(&(chain.to_owned(), nf.to_owned()));
         in_chain.or_else(|| self.by_name.get(nf)).map(|cycles| cycles.round() as u64)
     }
+}
+
+/// Costs per packet and branch, of the forks that were measured; `None` if none were.
+pub fn measured_costs(sums: &ForkSnapshot) -> Option<Costs> {
+    let each = |cycles: u64, packets: u64| (packets > 0).then(|| (cycles + packets / 2) / packets);
+    Some(Costs {
+        mirror: each(sums.mirror, sums.copies)?,
+        handoff: each(sums.handoff, sums.packets)?,
+        merge: each(sums.merge, sums.copies)?,
+    })
 }
 
 /// No more than a second even of a fast processor: sums stay far from where numbers end.

@@ -6,8 +6,8 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Mode, branches, decide, for_engine};
-pub use delays::{Delays, DelaysError};
+pub use decision::{Mode, branches, decide, for_engine, of_engine};
+pub use delays::{Delays, DelaysError, measured_costs};
 pub use rules::{Profile, Reason, Rule, reasons};
 
 use planning::graph::{Choice, Costs, Dag, DagError, Segment, choose, construct, frontier};

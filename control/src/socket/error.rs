@@ -95,7 +95,8 @@ impl From<ApplyError> for RpcError {
             }
             ApplyError::Unconfirmed(_) => RpcError::new(code::UNCONFIRMED, message),
             ApplyError::NothingToConfirm => RpcError::new(code::NOTHING_TO_CONFIRM, message),
-            ApplyError::Engine(_) => RpcError::new(code::ENGINE, message),
+            ApplyError::Cores(_) => RpcError::new(code::PARAMS, message),
+            ApplyError::Engine(_) | ApplyError::Overtaken => RpcError::new(code::ENGINE, message),
             ApplyError::Unguarded(_) => RpcError::new(code::INTERNAL, message),
         }
     }

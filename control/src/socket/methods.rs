@@ -5,7 +5,7 @@ use super::error::{RpcError, code};
 use super::rpc::Session;
 use super::schemas;
 use crate::config::Change;
-use crate::controller::{AppliedChange, Controller};
+use crate::controller::{AppliedChange, ChainState, Controller};
 use crate::duration;
 use engine::{Affinity, CommandError, Cursor, EngineError, OnPanic, Record, Selector, Snapshot, StateKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -68,11 +68,13 @@ pub const METHODS: &[Method] = &[
     method!("config.get", Nothing => ConfigText, Control, "The running configuration's text, generation, and whether it waits to be confirmed.", config_get),
     method!("config.apply", Apply => Applied, Workers, "Makes a text the running configuration, all of it or nothing, without losing a packet.", config_apply),
     method!("config.confirm", Nothing => Confirmed, Control, "Keeps a configuration that was applied with 'confirm'.", config_confirm),
+    method!("chain.list", Nothing => Vec<ChainState>, Control, "The chains: what of each runs side by side now, why, and what is thought of that since.", chain_list),
     method!("nf.list", Nothing => Vec<NfEntry>, Control, "The NFs that run: kind, effects, chains, commands.", nf_list),
     method!("nf.command", Command => Answers, Workers, "Has an NF do one of its commands on every worker.", nf_command),
     method!("nf.state.export", Export => Page, Workers, "A page of an NF's state; go on with the cursor until it is null.", nf_state_export),
     method!("nf.state.import", Import => Imported, Workers, "Gives records to an NF, each to the worker that owns it.", nf_state_import),
     method!("events.subscribe", Subscribe => Subscribed, Control, "Sends events as notifications named 'event' on this connection from now on.", events_subscribe),
+    method!("engine.scale", Scale => Scaled, Workers, "Another number of workers, without losing a packet; flows take their state along.", engine_scale),
     method!("engine.stop", Nothing => Stopping, Control, "Stops gracefully: what is in flight leaves, reports are written.", engine_stop),
 ];
 
@@ -192,6 +194,10 @@ struct Confirmed {
 
 fn config_confirm(call: &mut Call<'_>, _: Nothing) -> Result<Confirmed, RpcError> {
     Ok(Confirmed { generation: call.controller.confirm()? })
+}
+
+fn chain_list(call: &mut Call<'_>, _: Nothing) -> Result<Vec<ChainState>, RpcError> {
+    Ok(call.controller.chains())
 }
 
 /// One NF that runs.
@@ -424,6 +430,41 @@ fn events_subscribe(call: &mut Call<'_>, params: Subscribe) -> Result<Subscribed
     call.session.subscribed = true;
     call.session.subscription = Some(call.controller.hub.subscribe(params.sources));
     Ok(Subscribed { notification: "event" })
+}
+
+/// How many workers there are to be.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Scale {
+    /// From 1 to 256.
+    #[schemars(range(min = 1, max = 256))]
+    workers: usize,
+}
+
+/// Another number of workers.
+#[derive(Serialize, JsonSchema)]
+struct Scaled {
+    /// How many there were.
+    before: usize,
+    /// How many there are.
+    workers: usize,
+    /// The generation that runs now.
+    generation: u64,
+    /// For how long no packets were received, in microseconds; null: there was nothing to do.
+    pause_us: Option<f64>,
+}
+
+fn engine_scale(call: &mut Call<'_>, params: Scale) -> Result<Scaled, RpcError> {
+    if !(1..=256).contains(&params.workers) {
+        return Err(RpcError::new(code::PARAMS, "'workers' is from 1 to 256"));
+    }
+    let scaled = call.controller.scale(params.workers, "asked for by engine.scale")?;
+    Ok(Scaled {
+        before: scaled.before,
+        workers: scaled.workers,
+        generation: scaled.generation,
+        pause_us: scaled.pause.map(|pause| pause.as_secs_f64() * 1e6),
+    })
 }
 
 /// What begins.

@@ -90,12 +90,25 @@ pub(super) fn snapshot(_: &mut SchemaGenerator) -> Schema {
         ("created", count("created")),
         ("held", count("held now")),
         ("cycles_per_packet", cycles.clone()),
+        (
+            "measured",
+            object(&[("cycles", count("TSC cycles")), ("packets", count("that they were measured on"))]),
+        ),
         ("counters", map_of(count("its own"), "by name")),
         ("panics", count("that were caught")),
     ]);
     let latency =
         object(&[("p50", count("ns")), ("p99", count("ns")), ("p999", count("ns")), ("max", count("ns"))]);
-    let chain = object(&[
+    let fork = object(&[
+        ("forks", count("bursts that were mirrored and merged, and measured")),
+        ("packets", count("in them")),
+        ("copies", count("times that one of these was given to a branch beyond the first")),
+        ("mirror", count("TSC cycles to give the branches the packets")),
+        ("handoff", count("TSC cycles of the ways to other cores and back")),
+        ("wait", count("TSC cycles from the end of the worker's own branch until all others were back")),
+        ("merge", count("TSC cycles to bring the results together")),
+    ]);
+    let mut chain = object(&[
         ("packets", count("that took it")),
         ("bytes", count("on entry")),
         ("cycles_per_packet", cycles),
@@ -103,10 +116,13 @@ pub(super) fn snapshot(_: &mut SchemaGenerator) -> Schema {
         ("nfs", map_of(nf, "by NF name")),
         ("path", json!({ "type": "array", "items": { "type": "string" } })),
     ]);
+    // Absent where nothing ran side by side.
+    chain["properties"]["fork"] = fork;
     let worker = object(&[
         ("core", count("that it is pinned to")),
         ("polls", count("rounds of its loop")),
         ("busy_polls", count("rounds with something to do")),
+        ("busy_ns", count("time of these rounds")),
         ("cpu_ns", count("CPU time of its thread")),
         ("stalled", json!({ "type": "boolean", "description": "has not come round in time" })),
     ]);

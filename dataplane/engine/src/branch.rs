@@ -33,6 +33,10 @@ pub(crate) struct Branch {
     pub now: Time,
     /// The burst is one that is measured.
     pub measured: bool,
+    /// TSC when a measured one was sent to a helper, began there and ended.
+    pub sent: u64,
+    pub began: u64,
+    pub ended: u64,
     worker: usize,
     workers: usize,
     stats: Arc<WorkerStats>,
@@ -89,6 +93,9 @@ impl Branch {
             fell: None,
             now: Time::ZERO,
             measured: false,
+            sent: 0,
+            began: 0,
+            ended: 0,
             worker,
             workers,
             stats,
@@ -115,6 +122,16 @@ impl Branch {
 
     /// Calls its NFs one after the other. What they drop goes no further.
     pub(crate) fn run(&mut self) {
+        if self.measured {
+            self.began = dpdk::tsc();
+            self.call_all();
+            self.ended = dpdk::tsc();
+        } else {
+            self.call_all();
+        }
+    }
+
+    fn call_all(&mut self) {
         for index in 0..self.nfs.len() {
             if self.burst.is_empty() {
                 return;
@@ -167,10 +184,8 @@ impl Branch {
             .filter(|&i| wanted >> i & 1 == 1 && verdicts[i] != Verdict::Forward)
             .fold(0, |mask, i| mask | 1 << i);
         self.end(gone, position, |i| verdicts[i]);
-        let mut kept = 0;
-        for i in (0..self.burst.len()).filter(|i| gone >> i & 1 == 0) {
+        for (kept, i) in (0..self.burst.len()).filter(|i| gone >> i & 1 == 0).enumerate() {
             self.slots[kept] = self.slots[i];
-            kept += 1;
         }
         self.burst.remove(gone);
     }

@@ -350,16 +350,17 @@ impl Inner {
             }
         }
         snapshot.workers = self.final_workers.clone();
-        snapshot.workers.extend(self.crew.hands.iter().map(worker_snapshot));
+        snapshot.workers.extend(self.crew.hands.iter().map(|hand| worker_snapshot(hand, self.clock)));
         snapshot
     }
 }
 
-fn worker_snapshot(hand: &Hand) -> crate::snapshot::WorkerSnapshot {
+fn worker_snapshot(hand: &Hand, clock: Clock) -> crate::snapshot::WorkerSnapshot {
     crate::snapshot::WorkerSnapshot {
         core: hand.core,
         polls: hand.signals.rounds.load(Relaxed),
         busy_polls: hand.signals.busy_rounds.load(Relaxed),
+        busy_ns: clock.nanos(hand.signals.busy_cycles.load(Relaxed)),
         cpu_ns: hand.signals.cpu_ns.load(Relaxed),
         stalled: hand.signals.stalled.load(Relaxed),
     }

@@ -49,6 +49,8 @@ pub(crate) struct Signals {
     pub rounds: CachePadded<AtomicU64>,
     /// Rounds with work.
     pub busy_rounds: AtomicU64,
+    /// TSC cycles of rounds with work.
+    pub busy_cycles: AtomicU64,
     /// CPU time of the thread in nanoseconds.
     pub cpu_ns: AtomicU64,
     /// Set by the watchdog.

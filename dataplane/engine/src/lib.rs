@@ -53,14 +53,15 @@ pub use effects::{Affinity, Effects, StateKind};
 pub use engine::{Applied, Engine, NfInfo};
 pub use error::EngineError;
 pub use layout::BUCKETS;
-pub use nf::{Command, CommandError, Gates, Kind, Nf, Ownership, Part, Update};
-pub use packet::Packet;
+pub use nf::{Command, CommandError, Door, Doorway, Gates, Kind, Nf, Ownership, Part, Update};
+pub use packet::{ChainId, Packet};
 pub use plan::{Buffers, ChainPlan, Device, Idle, NfPlan, OnPanic, Parallel, Plan, PortPlan};
 pub use registry::{Configured, Entry, Prepared, Registry};
 pub use segment::Segment;
 pub use site::{ConfigError, Site, WorkerSite};
 pub use snapshot::{
-    ChainSnapshot, Drops, Latency, NfSnapshot, Packets, PortSnapshot, Snapshot, WorkerSnapshot,
+    ChainSnapshot, Drops, ForkSnapshot, Latency, Measured, NfSnapshot, Packets, PortSnapshot, Snapshot,
+    WorkerSnapshot,
 };
 pub use stand::{Emitted, Exhausted, Fate, Input, Packing, Round, Stand, StandPools};
 pub use state::{Cursor, PAGE, Record, Role, Scope, Selector, State, StateError};

@@ -78,6 +78,9 @@ pub struct ChainSnapshot {
     pub cycles_per_packet: Option<f64>,
     /// From receive to transmit, sampled.
     pub latency_ns: Option<Latency>,
+    /// What running side by side has cost; absent where nothing has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<ForkSnapshot>,
     /// By NF name.
     pub nfs: BTreeMap<String, NfSnapshot>,
     /// The NFs' names in the chain's order.
@@ -101,10 +104,42 @@ pub struct NfSnapshot {
     pub held: u64,
     /// TSC cycles per packet; absent before anything was measured.
     pub cycles_per_packet: Option<f64>,
+    /// What that was measured on.
+    #[serde(default)]
+    pub measured: Measured,
     /// Its own counters, by name.
     pub counters: BTreeMap<String, u64>,
     /// Panics that were caught.
     pub panics: u64,
+}
+
+/// Cycles of the bursts that were measured, one in 16.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// TSC cycles.
+    pub cycles: u64,
+    /// Packets in these bursts.
+    pub packets: u64,
+}
+
+/// Mirrors and merges that were measured, those of one burst in 16, and the TSC cycles that they took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ForkSnapshot {
+    /// Bursts that were mirrored and merged.
+    pub forks: u64,
+    /// Their packets.
+    pub packets: u64,
+    /// Times that one of these was given to a branch beyond the first.
+    pub copies: u64,
+    /// To give the branches the packets.
+    pub mirror: u64,
+    /// From a branch's way to another core until it begins there, and from its end until the worker has it; of the
+    /// branch that took longest on its ways.
+    pub handoff: u64,
+    /// From the end of the worker's own branch until all others were back.
+    pub wait: u64,
+    /// To bring the results together.
+    pub merge: u64,
 }
 
 /// Latency percentiles, in nanoseconds.
@@ -129,6 +164,9 @@ pub struct WorkerSnapshot {
     pub polls: u64,
     /// Rounds in which there was something to do.
     pub busy_polls: u64,
+    /// Time of the rounds in which there was something to do, in nanoseconds.
+    #[serde(default)]
+    pub busy_ns: u64,
     /// CPU time of its thread, in nanoseconds.
     pub cpu_ns: u64,
     /// Whether it has not come round for longer than the watchdog allows.

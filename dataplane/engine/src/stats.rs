@@ -140,11 +140,24 @@ impl PortCounters {
     }
 }
 
+/// Mirrors and merges of the bursts that were measured, in TSC cycles.
+#[derive(Default)]
+pub(crate) struct ForkStats {
+    pub forks: Counter,
+    pub packets: Counter,
+    pub copies: Counter,
+    pub mirror: Counter,
+    pub handoff: Counter,
+    pub wait: Counter,
+    pub merge: Counter,
+}
+
 /// The account of one chain on one worker.
 pub(crate) struct ChainStats {
     pub packets: Counter,
     pub bytes: Counter,
     pub cycles: Cycles,
+    pub fork: ForkStats,
     pub latency: Histogram,
     /// By position in the path.
     pub nodes: Vec<NodeStats>,
@@ -213,6 +226,7 @@ impl WorkerStats {
                     packets: Counter::default(),
                     bytes: Counter::default(),
                     cycles: Cycles::default(),
+                    fork: ForkStats::default(),
                     latency: Histogram::new(),
                     nodes: chain.path.iter().map(node).collect(),
                 })

@@ -3,8 +3,10 @@
 use crate::latency::LatencySum;
 use crate::layout::Layout;
 use crate::registry::Prepared;
-use crate::snapshot::{ChainSnapshot, Drops, NfSnapshot, Packets, PortSnapshot, Snapshot};
-use crate::stats::{NodeStats, WorkerStats};
+use crate::snapshot::{
+    ChainSnapshot, Drops, ForkSnapshot, Measured, NfSnapshot, Packets, PortSnapshot, Snapshot,
+};
+use crate::stats::{ForkStats, NodeStats, WorkerStats};
 use crate::verdict::Reason;
 use std::collections::BTreeMap;
 
@@ -29,6 +31,7 @@ struct ChainTotals {
     packets: u64,
     bytes: u64,
     cycles: (u64, u64),
+    fork: ForkSnapshot,
     latency: LatencySum,
     path: Vec<String>,
     nfs: BTreeMap<String, NfTotals>,
@@ -82,6 +85,7 @@ impl Totals {
             totals.cycles.0 += stats.cycles.cycles.get();
             totals.cycles.1 += stats.cycles.packets.get();
             totals.latency.add(&stats.latency);
+            add_forks(&mut totals.fork, &stats.fork);
         }
         for (name, counters) in layout.ports.iter().zip(&stats.ports) {
             let port = self.ports.entry(name.clone()).or_default();
@@ -150,6 +154,7 @@ impl ChainTotals {
             bytes: self.bytes,
             cycles_per_packet: mean(self.cycles),
             latency_ns: self.latency.percentiles(),
+            fork: Some(self.fork).filter(|fork| fork.forks > 0),
             nfs: self.nfs.iter().map(|(name, nf)| (name.clone(), nf.snapshot())).collect(),
             path: self.path.clone(),
         }
@@ -191,6 +196,7 @@ impl NfTotals {
             created: self.created,
             held: self.taken.saturating_sub(self.released),
             cycles_per_packet: mean(self.cycles),
+            measured: Measured { cycles: self.cycles.0, packets: self.cycles.1 },
             counters: self.counters.clone(),
             panics: self.panics,
         }
@@ -202,6 +208,16 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str, n: u64) {
     if n > 0 {
         *counts.entry(name.to_owned()).or_default() += n;
     }
+}
+
+fn add_forks(sum: &mut ForkSnapshot, stats: &ForkStats) {
+    sum.forks += stats.forks.get();
+    sum.packets += stats.packets.get();
+    sum.copies += stats.copies.get();
+    sum.mirror += stats.mirror.get();
+    sum.handoff += stats.handoff.get();
+    sum.wait += stats.wait.get();
+    sum.merge += stats.merge.get();
 }
 
 fn mean((cycles, packets): (u64, u64)) -> Option<f64> {

@@ -52,6 +52,8 @@ pub(crate) struct Worker {
     sequence: u64,
     /// Packets could not leave in the latest round.
     waiting: bool,
+    /// TSC when the latest round began, if there was work in it.
+    busy_since: Option<u64>,
     next_cpu_reading: Time,
     /// Of packets that NFs emitted, to be carried on.
     pending: chain::Pending,
@@ -98,6 +100,7 @@ impl Worker {
             now: Time::ZERO,
             sequence: 0,
             waiting: false,
+            busy_since: None,
             next_cpu_reading: Time::ZERO,
             pending: chain::Pending::new(),
             outbox: Outbox::new(),
@@ -213,6 +216,9 @@ impl Worker {
     /// One round. Returns how many packets there were to work on.
     fn round(&mut self, graph: &mut Graph, signals: &Signals) -> usize {
         let tsc = dpdk::tsc();
+        if let Some(began) = self.busy_since {
+            Signals::bump(&signals.busy_cycles, tsc.saturating_sub(began));
+        }
         if !graph.layout.replay {
             self.now = self.clock.at(tsc);
         }
@@ -259,6 +265,7 @@ impl Worker {
                 signals.cpu_ns.store(thread_cpu_ns(), Relaxed);
             }
         }
+        self.busy_since = (work > 0).then_some(tsc);
         work
     }
 

@@ -135,11 +135,13 @@ fn discovery_describes_every_method_and_what_it_really_returns() {
             "config.get",
             "config.apply",
             "config.confirm",
+            "chain.list",
             "nf.list",
             "nf.command",
             "nf.state.export",
             "nf.state.import",
             "events.subscribe",
+            "engine.scale",
             "engine.stop"
         ]
     );
@@ -151,6 +153,8 @@ fn discovery_describes_every_method_and_what_it_really_returns() {
     for (method, params) in [
         ("stats.get", json!({})),
         ("nf.list", json!({})),
+        ("chain.list", json!({})),
+        ("engine.scale", json!({ "workers": 2 })),
         ("config.get", json!({})),
         ("nf.state.export", json!({ "nf": "edge" })),
         ("config.apply", json!({ "config": CONFIG, "dry_run": true })),

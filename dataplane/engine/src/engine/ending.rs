@@ -72,7 +72,7 @@ impl Inner {
         let queues = collect(&self.layout, &mut graphs);
         let closed = self.close(queues);
         let threads = std::mem::take(&mut self.crew.hands);
-        self.final_workers = threads.iter().map(super::worker_snapshot).collect();
+        self.final_workers = threads.iter().map(|hand| super::worker_snapshot(hand, self.clock)).collect();
         threads.into_iter().for_each(crate::crew::Hand::dismiss);
         self.ended = Some(Ended { graphs });
         closed.and(self.read_errors()).and(self.finish_reports())

@@ -35,6 +35,19 @@ impl Fates {
     }
 }
 
+/// What the ways to other cores and back took, in TSC cycles.
+struct Crossing {
+    /// There and back, of the branch whose ways took longest.
+    handoff: u64,
+    /// From the end of the worker's own branch until all others were back.
+    wait: u64,
+}
+
+/// The TSC, where something is measured.
+fn tsc_if(measured: bool) -> u64 {
+    if measured { dpdk::tsc() } else { 0 }
+}
+
 impl Worker {
     /// Runs a stage that has forks, from its first NF on, and what comes after it.
     pub(super) fn run_steps(
@@ -81,13 +94,28 @@ impl Worker {
             }
         }
         let mut branches = std::mem::take(&mut graph.forks[fork.number]);
+        let measured = trace.started.is_some();
+        let begun = tsc_if(measured);
         if can_run(graph, &branches) && mirror(&mut branches, burst) {
+            let mirrored = tsc_if(measured);
+            let packets = burst.len() as u64;
             let now = if layout.replay { trace.arrival } else { self.now };
             for branch in branches.iter_mut().flatten() {
-                (branch.now, branch.measured) = (now, trace.started.is_some());
+                (branch.now, branch.measured) = (now, measured);
             }
-            self.run_branches(graph, layout, chain, &mut branches);
+            let crossing = self.run_branches(graph, layout, chain, &mut branches);
+            let back = tsc_if(measured);
             self.merge(graph, layout, chain, fork, &mut branches, burst);
+            if let Some(crossing) = crossing {
+                let stats = &graph.stats.chains[chain].fork;
+                stats.forks.add(1);
+                stats.packets.add(packets);
+                stats.copies.add(packets * (fork.branches.len() as u64 - 1));
+                stats.mirror.add(mirrored.saturating_sub(begun));
+                stats.handoff.add(crossing.handoff);
+                stats.wait.add(crossing.wait);
+                stats.merge.add(dpdk::tsc().saturating_sub(back));
+            }
         } else {
             self.in_order(graph, chain, fork, burst, trace);
         }
@@ -106,14 +134,15 @@ impl Worker {
         }
     }
 
-    /// Has all branches run at the same time. A branch that does not come back leaves its place empty.
+    /// Has all branches run at the same time. A branch that does not come back leaves its place empty. Of a burst that
+    /// is measured, and of which all branches come back from other cores: how long their ways took.
     fn run_branches(
         &mut self,
         graph: &mut Graph,
         layout: &Layout,
         chain: usize,
         branches: &mut [Option<Box<Branch>>],
-    ) {
+    ) -> Option<Crossing> {
         let mut away = 0u32;
         for (number, place) in branches.iter_mut().enumerate() {
             let Some(mut branch) = place.take() else { continue };
@@ -124,6 +153,7 @@ impl Worker {
                 *place = Some(branch);
                 continue;
             }
+            branch.sent = tsc_if(branch.measured);
             match graph.lanes[number - 1].send(branch) {
                 Ok(()) => away |= 1 << number,
                 // Without room it runs here.
@@ -137,9 +167,26 @@ impl Worker {
             own.run();
         }
         let patience = layout.chains[chain].patience;
+        let measured = branches.first().is_some_and(|own| own.as_ref().is_some_and(|own| own.measured));
+        let waiting = tsc_if(measured);
+        let (mut crossing, mut looked) = (Crossing { handoff: 0, wait: 0 }, waiting);
+        let mut known = measured && away != 0;
         for (number, place) in branches.iter_mut().enumerate().filter(|(number, _)| away >> number & 1 == 1) {
             *place = graph.lanes[number - 1].receive(patience);
+            match place {
+                Some(branch) if measured => {
+                    let now = dpdk::tsc();
+                    let there = branch.began.saturating_sub(branch.sent);
+                    let back = now.saturating_sub(branch.ended.max(looked));
+                    crossing.handoff = crossing.handoff.max(there + back);
+                    looked = now;
+                }
+                Some(_) => {}
+                None => known = false,
+            }
         }
+        crossing.wait = looked.saturating_sub(waiting);
+        known.then_some(crossing)
     }
 
     /// Brings the results into the burst.
