@@ -8,9 +8,14 @@ use std::path::PathBuf;
 
 /// The configurations of the examples.
 pub fn examples() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the examples")
+    let folders = ["/examples", "/examples/table-6.1"];
+    let entries = folders.map(|folder| {
+        let path = format!("{}{folder}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_dir(path).expect("the examples")
+    });
+    let mut files: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
