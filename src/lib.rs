@@ -37,6 +37,10 @@ enum Command {
     Check(cmd::check::Args),
     /// Say which NFs of a chain could run side by side, which not and why, and what that would gain
     Plan(cmd::plan::Args),
+    /// Run a server's part of chains over several servers, as planned in etcd; or plan for all of them
+    Agent(cmd::agent::Args),
+    /// Say which chains all servers together are to run, and show what they do
+    Cluster(cmd::cluster::Args),
     /// Call a method of a running engine; without a method, list them
     Ctl(cmd::ctl::Args),
     /// List the kinds of network function, or describe one
@@ -63,6 +67,8 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Rules(args) => cmd::rules::run(&args),
         Command::Check(args) => cmd::check::run(&args, &registry),
         Command::Plan(args) => cmd::plan::run(&args, &registry),
+        Command::Agent(args) => cmd::agent::run(&args, &registry),
+        Command::Cluster(args) => cmd::cluster::run(&args),
         Command::Ctl(args) => cmd::ctl::run(&args, &registry),
         Command::Nfs(args) => cmd::nfs::run(&args, &registry),
     };

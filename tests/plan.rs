@@ -117,12 +117,45 @@ fn all_solvers_solve_the_instances_of_a_file() {
     );
 }
 
+/// A file among the examples.
+fn example(name: &str) -> String {
+    format!("{}/examples/cluster/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn nfs_are_placed_on_servers() {
+    let (servers, chains) = (example("servers.toml"), example("chains.toml"));
+    let (status, out, err) = plan(&["--servers", &servers, &chains, "--json"]);
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    let solutions = report["solutions"].as_array().expect("solutions");
+    assert_eq!(solutions.len(), 3);
+    let exact = &solutions[0];
+    assert_eq!(exact["instances"]["watch"], serde_json::json!({ "s2": 1 }));
+    // There and back between s1 and s2, 20 µs each way, 400 000 packets per second in each chain.
+    assert_eq!((exact["cost"].as_f64(), exact["gap"].as_f64()), (Some(32e6), Some(0.0)));
+    assert_eq!(exact["crossing"].as_f64(), Some(1.6e6));
+    let folder = Folder::new("plan-servers");
+    let small = written(&folder, "small.toml", "[server.s1]\ncpu = 1\nports = [\"lan\", \"wan\"]\n");
+    let (status, out, _) = plan(&["--servers", &small, &chain(&folder), "--solver", "exact"]);
+    assert_eq!(status, Some(1), "{out}");
+    assert!(
+        out.contains("exact    the servers have not enough CPU and memory for all NFs together"),
+        "{out}"
+    );
+    let (_, out, _) = plan(&["--servers", &servers, &chains, "--solver", "greedy"]);
+    assert!(out.contains("greedy") && out.contains("watch                  s2"), "{out}");
+}
+
 #[test]
 fn what_is_not_there_is_said() {
     let folder = Folder::new("plan-refused");
     let file = chain(&folder);
     let instances = written(&folder, "bad.json", "[{\"capacity\": 1, \"tiles\": [[1, 2]]}]");
+    let small = written(&folder, "small.toml", "[server.s1]\ncpu = 1\nports = [\"lan\", \"wan\"]\n");
     for (arguments, said) in [
+        (vec!["--servers", small.as_str(), file.as_str(), "--solver", "luck"], "there is no solver 'luck'"),
+        (vec!["--servers", "none.toml", file.as_str()], "cannot read none.toml"),
         (vec![file.as_str(), "--chain", "nowhere"], "there is no chain 'nowhere'"),
         (vec![file.as_str(), "--delays", "none.json"], "cannot read none.json"),
         (vec!["--pagination", instances.as_str()], "instance 0: tile 0 weighs 2, a page holds 1"),

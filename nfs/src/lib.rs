@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conntrack;
+pub mod external;
 pub mod firewall;
 mod flow_key;
 mod fragments;
@@ -25,6 +26,7 @@ pub mod router;
 mod secret;
 pub mod shaper;
 mod span;
+pub mod static_nat;
 mod teller;
 mod tunnel;
 pub mod vlan;
@@ -61,7 +63,9 @@ pub fn registry() -> Registry {
         .with::<router::Router>()
         .with::<nat::Nat>()
         .with::<nat64::Nat64>()
-        .with::<nptv6::Nptv6>();
+        .with::<nptv6::Nptv6>()
+        .with::<static_nat::StaticNat>()
+        .with::<external::External>();
     #[cfg(feature = "vpn")]
     let registry = registry.with::<vpn::Vpn>().with::<wireguard::WireGuard>();
     #[cfg(feature = "ids")]

@@ -33,8 +33,41 @@ macro_rules! contract {
 
 contract!(
     mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
-    nat64, nptv6, vpn, wireguard, ids
+    nat64, nptv6, static_nat, external, vpn, wireguard, ids
 );
+
+#[test]
+fn a_static_translator_keeps_the_contract_however_it_is_configured() {
+    for maps in [
+        "source = { \"10.0.0.0/8\" = \"203.0.0.0/8\" }",
+        "destination = { \"192.0.2.0/24\" = \"10.0.0.0/24\" }",
+        "source = { \"10.0.0.0/9\" = \"10.128.0.0/9\", \"192.0.2.0/24\" = \"10.1.0.0/24\" }\n\
+         destination = { \"10.128.0.0/9\" = \"10.0.0.0/9\", \"10.1.0.0/24\" = \"192.0.2.0/24\" }",
+        "source = { \"0.0.0.0/0\" = \"0.0.0.0/0\" }",
+    ] {
+        for icmp_errors in ["translate", "pass"] {
+            check("static_nat", &format!("{maps}\nicmp_errors = \"{icmp_errors}\""));
+        }
+    }
+}
+
+/// Alone and side by side, by either carrier, and the two halves of it on two servers.
+#[test]
+fn nfs_behind_ports_keep_the_contract() {
+    let branches = "branches = [{ out = \"wan\", in = \"dmz\", writes = [\"ip.src\", \"sport\"] }, \
+                    { out = \"dmz\", in = \"wan\", writes = [\"ip.ttl\"], fifo = true }]";
+    for config in [
+        "out = \"wan\"\nin = \"dmz\"\ncarrier = \"vlan\"\nwrites = [\"ip.ttl\"]\nfifo = true".to_owned(),
+        "out = \"wan\"\nin = \"dmz\"\nwrites = []\ndrops = false\non_timeout = \"pass\"\nunmarked = \"pass\""
+            .to_owned(),
+        branches.to_owned(),
+        format!("unmarked = \"send\"\ncreates = false\ncarrier = \"vlan\"\nin_flight = 40\n{branches}"),
+        "role = \"mirror\"\nout = \"wan\"".to_owned(),
+        "role = \"merge\"\nin = \"dmz\"\nwrites = [\"ip.ttl\", \"sport\"]".to_owned(),
+    ] {
+        check("external", &config);
+    }
+}
 
 fn check(kind: &str, config: &str) {
     let registry = nfs::registry();
@@ -100,6 +133,35 @@ fn an_ids_with_rules_of_any_kind_keeps_the_contract() {
             check("ids", &format!("rules = '{rule}'\nmode = \"{mode}\""));
         }
     }
+}
+
+/// Each packet by itself: then it reads what its rules read, and no more.
+#[cfg(feature = "ids")]
+#[test]
+fn an_ids_of_packets_keeps_the_contract() {
+    let eve = std::env::temp_dir().join(format!("braid-contract-{}.json", std::process::id()));
+    for rule in [
+        "alert udp any any -> any 53 (content:\"a\"; sid:1;)",
+        "drop tcp any any -> any any (content:\"e\"; nocase; sid:1;)",
+        "drop ip any any -> any any (content:\"e\"; nocase; sid:1;)",
+        "drop ip any any -> 10.0.0.0/9 any (sid:1;)",
+        "drop ip 10.0.0.0/9 any <> any any (sid:1;)",
+        "drop tcp any 80 <> any any (flags:S; sid:1;)",
+        "drop tcp any any -> any any (window:>100; sid:1;)",
+        "drop icmp any any -> any any (itype:8; icmp_id:7; sid:1;)",
+        "drop ip any any -> any any (ttl:<64; dsize:>10; sid:1;)",
+        "drop ip any any -> any any (tos:8; id:7; sid:1;)",
+        "drop ip any any -> any any (fragbits:M; sid:1;)",
+        "drop ip any any -> any any (ipv4.hdr; content:\"|00 00|\"; sid:1;)",
+        "pass udp any any -> any any (content:\"e\"; sid:1;)",
+    ] {
+        for mode in ["alert", "drop"] {
+            check("ids", &format!("rules = '{rule}'\nmode = \"{mode}\"\nscope = \"packets\""));
+        }
+    }
+    let rule = "alert udp any any -> any any (content:\"a\"; sid:1;)";
+    check("ids", &format!("rules = '{rule}'\nscope = \"packets\"\neve = \"{}\"", eve.display()));
+    let _ = std::fs::remove_file(eve);
 }
 
 /// Hosts of both sides are reached, so errors, echoes and questions leave; and limits of all kinds are met.

@@ -229,6 +229,33 @@ fn a_change_of_rules_keeps_streams() {
     assert_eq!(lines.lines().count(), 1, "{lines}");
 }
 
+/// Connections that came before hold all the room there is for windows; who comes next has one all the same.
+#[test]
+fn who_is_quiet_gives_up_its_window_for_others() {
+    let pools = pools();
+    let mut frames = Vec::new();
+    for port in 1000..1100u16 {
+        let to = |flags: u8, at: u32| {
+            let link = Builder::ethernet([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4([10, 0, 0, 9], SERVER);
+            link.tcp(port, 80).flags(flags).seq(1000 + at).ack(5001)
+        };
+        let back = |flags: u8, seq: u32, acked: u32| {
+            let link = Builder::ethernet([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1]).ipv4(SERVER, [10, 0, 0, 9]);
+            link.tcp(80, port).flags(flags).seq(seq).ack(1001 + acked).build()
+        };
+        frames.push(to(0, 0).flags(SYN).build());
+        frames.push(back(SYN | ACK, 5000, 0));
+        frames.extend((0..5).map(|i| to(ACK, 1 + 1400 * i).payload(&[b'y'; 1400]).build()));
+        frames.push(back(ACK, 5001, 7000));
+    }
+    let (early, late) = TEXT.split_at(14);
+    frames.extend(V4.opening().into_iter().map(Builder::build));
+    frames.extend([V4.segment(0, early), V4.acks(14), V4.segment(14, late)].map(Builder::build));
+    frames.push(V4.acks(TEXT.len() as u32).build());
+    let (found, _) = alerts(&pools, &format!("streams = {{ memory = 262144 }}, {RULE}"), "room", &frames);
+    assert_eq!(found.len(), 1);
+}
+
 /// Resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");

@@ -47,7 +47,9 @@ SUBJECTS = {
     "nat": Subject("4 096 sessions", ["nat"]),
     "nat64": Subject("4 096 sessions, from IPv6 to IPv4", ["translator"], "six"),
     "ids": Subject("1 000 words, none of them there", ["inspect"], "words"),
+    "static_nat": Subject("one prefix of sources", ["addresses"]),
     "nptv6": Subject("one pair of prefixes", ["prefixes"], "six"),
+    "external": Subject("the way out, to an NF that is a ring", ["outside"]),
 }
 # What the NFs of a chain of two do.
 SIDES = {"on": "`encap`", "off": "`decap`"}
@@ -71,6 +73,7 @@ def sized(kind, key, *more):
 STREAMS = "alert tcp any any -> any any (content:\"word\"; sid:1;)"
 FEW, MANY = 1 << 16, 1 << 20
 BOTH = "for which there is room in IPv4 and in IPv6 at once"
+LOOP = ['out = "loop"', 'in = "loop"']
 TABLES = {
     "l2fwd": Table("station", FEW, MANY, sized("l2fwd", "capacity")),
     "firewall": Table("rule", 1000, 10000, lambda count: works.firewall(f"rules-{count}"), filled=True),
@@ -88,6 +91,7 @@ TABLES = {
     "ids": Table("flow of `capacity`", FEW, MANY, sized("ids", "capacity", f"rules = '{STREAMS}'")),
     "router": Table("route", 1000, 100000, works.router, filled=True),
     "nat64": Table("session of `capacity`", FEW, MANY, sized("nat64", "capacity", 'pool = ["203.0.113.1"]')),
+    "external": Table("packet of `in_flight`", 1000, 8000, sized("external", "in_flight", *LOOP)),
     "nat": Table("session of `capacity`", FEW, MANY, lambda count: works.nat(f"capacity = {count}")),
 }
 
@@ -106,6 +110,8 @@ def configuration(path, nfs, engine, capture=None, control="off"):
     """A chain from a capture, or from nothing, to nowhere."""
     source = f"net_pcap0,rx_pcap={capture},infinite_rx=1" if capture else "net_null0,no-rx=1"
     ports = {"a": (source, "mtu = 1600"), "b": ("net_null1,no-rx=1", "mtu = 1600")}
+    if any("in = \"loop\"" in lines for lines in nfs.values()):
+        ports["loop"] = ("net_ring0",)
     chain = ['name = "all"', 'from = "a"', 'match = "ip"', f"path = {json.dumps(path)}", 'to = "b"']
     return toml(engine, ports, nfs, [chain], control)
 

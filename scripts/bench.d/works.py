@@ -89,6 +89,8 @@ NFS = {
     "nat_1m": nat("capacity = 1300000", pool="203.0.113.0/26"),
     "translator": ['kind = "nat64"', 'prefix = "2001:db8:64::/96"', 'pool = ["203.0.113.1"]'],
     "prefixes": ['kind = "nptv6"', 'prefixes = { "fd01:203:405::/48" = "2001:db8:1::/48" }'],
+    "addresses": ['kind = "static_nat"', 'source = { "10.0.0.0/8" = "11.0.0.0/8" }'],
+    "outside": ['kind = "external"', 'out = "loop"', 'in = "loop"', "writes = []", 'timeout = "2ms"'],
     "front": balancer(),
     "router_1000": router(1000),
     "router_1m": router(MILLION),

@@ -1,6 +1,6 @@
-//! `braid plan FILE.toml` and `braid plan --pagination FILE.json`
+//! `braid plan FILE.toml`, `braid plan --servers SERVERS.toml FILE.toml` and `braid plan --pagination FILE.json`
 
-use super::{Failure, Outcome, pagination, print, show_warnings};
+use super::{Failure, Outcome, pagination, print, provision, show_warnings};
 use control::Config;
 use control::planning::{ChainPlanning, Delays, Predicted, plan_chain, stages};
 use engine::Registry;
@@ -45,9 +45,12 @@ pub struct Args {
     /// Solve the instances of a file of the pagination benchmark instead
     #[arg(long, value_name = "FILE")]
     pagination: Option<PathBuf>,
+    /// Say instead which of these servers runs which NF
+    #[arg(long, value_name = "SERVERS.toml", conflicts_with_all = ["pagination", "dot", "svg", "delays", "chain"])]
+    servers: Option<PathBuf>,
     /// With --pagination: first-fit, overload-remove, overload-remove-presort, genetic-standard, genetic-grouping,
-    /// exact, or all
-    #[arg(long, default_value = "all", requires = "pagination")]
+    /// exact, or all; with --servers: exact, greedy, random, or all
+    #[arg(long, default_value = "all")]
     solver: String,
     /// How long a solver may take for one instance or chain
     #[arg(long, default_value_t = 10.0, value_parser = seconds)]
@@ -69,6 +72,9 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         return pagination::run(file, &args.solver, effort, args.json);
     }
     let file = args.file.as_deref().ok_or_else(|| Failure::message("there is no configuration to plan"))?;
+    if let Some(servers) = &args.servers {
+        return provision::run(servers, file, &args.solver, effort, args.json);
+    }
     // What is behind the ports does not matter.
     let config = Config::read_for_replay(file, registry).map_err(Failure::config)?;
     let (plan, more) = config.plan().map_err(Failure::config)?;

@@ -65,7 +65,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
 
 /// Opens the control socket. One that the configuration names has to be there; without the default one a run
 /// goes on, as when several engines run.
-fn serve(
+pub(super) fn serve(
     choice: &SocketChoice,
     default_path: PathBuf,
     controller: &Arc<Controller>,

@@ -5,11 +5,12 @@ use control::Config;
 use engine::Gates;
 use toml::{Table, Value};
 
-/// Kinds that draw from the system what they need to be safe: no two runs of them are the same.
-const BY_CHANCE: [&str; 1] = ["wireguard"];
+/// Kinds that draw from the system what they need to be safe, or from others behind ports: no two runs of them are the
+/// same.
+const BY_CHANCE: [&str; 2] = ["wireguard", "external"];
 
 /// More configurations than the kinds' own examples: those that leave more to run side by side, above all.
-const OTHERS: [(&str, &str); 16] = [
+const OTHERS: [(&str, &str); 19] = [
     (
         "firewall",
         "rules = [\"deny tcp to any port 23\", \"deny udp to any port 53\", \"allow ip\"]\ndefault = \"allow\"",
@@ -30,6 +31,12 @@ const OTHERS: [(&str, &str); 16] = [
         "ids",
         "rules = ['drop tcp any any -> any 80 (msg:\"a page\"; content:\"GET\"; sid:1;)']\nmode = \"drop\"",
     ),
+    (
+        "ids",
+        "rules = ['alert tcp any any -> any any (msg:\"a page\"; content:\"GET\"; sid:1;)']\nscope = \"packets\"",
+    ),
+    ("static_nat", "source = { \"0.0.0.0/1\" = \"128.0.0.0/1\" }\nicmp_errors = \"pass\""),
+    ("static_nat", "destination = { \"128.0.0.0/1\" = \"0.0.0.0/1\" }\nicmp_errors = \"pass\""),
     ("ids", "rules = ['alert tcp any any -> any any (msg:\"http\"; http.method; content:\"GET\"; sid:1;)']"),
     ("mac_swap", ""),
     ("vlan", "encap = { id = 77 }"),

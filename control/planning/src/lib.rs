@@ -1,8 +1,10 @@
-//! Which NFs of a chain run side by side: pure functions from dependencies and delays to plans.
+//! Which NFs of a chain run side by side, and on which server: pure functions from dependencies, delays and rates to
+//! plans.
 //!
 //! - [`pagination`]: packing sets that overlap into the fewest bins, the problem behind the construction.
 //! - [`graph`]: the dependency graph, its critical path, the service processing graph in which each NF runs once.
 //! - [`draw`]: both as DOT and SVG.
+//! - [`provision`]: which server runs which NF.
 //!
 //! Nothing here knows packets or the engine.
 #![forbid(unsafe_code)]
@@ -10,3 +12,4 @@
 pub mod draw;
 pub mod graph;
 pub mod pagination;
+pub mod provision;

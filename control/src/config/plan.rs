@@ -4,10 +4,11 @@ use super::diagnostic::{ConfigErrors, Diagnostic, Severity};
 use super::port::PortDevice;
 use super::{ChainConfig, Config, Decision, NfConfig, buffers, nearest};
 use crate::planning::Delays;
-use engine::{ChainPlan, ConfigError, Device, NfPlan, Plan, PortPlan, Prepared, Site};
+use engine::{ChainPlan, ConfigError, Device, Door, Doorway, NfPlan, Plan, PortPlan, Prepared, Site};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
+use tables::expression::Expression;
 
 /// What [`Config::replay`] planned.
 pub struct Replay {
@@ -75,6 +76,16 @@ impl Config {
             let error = Diagnostic::error(0..0, format!("there is no chain '{name}'"));
             return Err(self.errors(vec![error.help(nearest::advice(name, known))]));
         };
+        let mut behind =
+            chain.path().filter_map(|name| self.nf(name)).filter(|nf| !nf.configured.doors().is_empty());
+        if let Some(nf) = behind.next() {
+            let message =
+                format!("'{}' lives behind ports, and in a replay there is nobody behind them", nf.name);
+            return Err(self.errors(vec![
+                Diagnostic::error(nf.name_span.clone(), message)
+                    .help("leave it out of the path, or use `braid run`"),
+            ]));
+        }
         // NFs see the ports that the chain names, numbered as usual, and every gate leads to the one sink. The
         // sink takes the number and the name of the first port that is not the source.
         let mut names = vec![chain.from.clone()];
@@ -193,7 +204,7 @@ impl Config {
         for port in self.ports.iter().filter(|port| names.contains(&port.name)) {
             ports.push(port.plan(match &port.device {
                 PortDevice::Dpdk(device) => Device::Dpdk(device.clone()),
-                PortDevice::Capture(path) if self.chains.iter().any(|chain| chain.from == port.name) => {
+                PortDevice::Capture(path) if self.comes_in_by(&port.name) => {
                     Device::CaptureSource(path.clone())
                 }
                 PortDevice::Capture(path) => Device::CaptureSink(path.clone()),
@@ -226,7 +237,33 @@ impl Config {
                 })
             })
             .collect();
-        Some(self.frame(ports, nfs, chains?, self.seed()))
+        let mut chains = chains?;
+        let ways_back = self.ways_back(&names, &kept, &chains);
+        chains.extend(ways_back);
+        Some(self.frame(ports, nfs, chains, self.seed()))
+    }
+
+    fn comes_in_by(&self, port: &str) -> bool {
+        let leads_back = || self.doors().any(|(_, door)| door.way == Doorway::Back && door.port == port);
+        self.chains.iter().any(|chain| chain.from == port) || leads_back()
+    }
+
+    /// A chain from each port by which packets come back to an NF behind ports: the NF sends them on in the chain from
+    /// which they came.
+    fn ways_back(&self, ports: &[String], nfs: &[&str], chains: &[ChainPlan]) -> Vec<ChainPlan> {
+        let way = |(nf, door): (&NfConfig, Door)| {
+            let index = nfs.iter().position(|name| *name == nf.name)?;
+            let home = chains.iter().find(|chain| chain.path.contains(&index))?;
+            Some(ChainPlan {
+                name: format!("{} back by {}", nf.name, door.port),
+                from: number(ports, &door.port)?,
+                matcher: Expression::all(),
+                path: vec![index],
+                to: home.to.clone(),
+                parallel: None,
+            })
+        };
+        self.doors().filter(|(_, door)| door.way == Doorway::Back).filter_map(way).collect()
     }
 
     fn frame(&self, ports: Vec<PortPlan>, nfs: Vec<NfPlan>, chains: Vec<ChainPlan>, seed: u64) -> Plan {

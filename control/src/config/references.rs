@@ -2,8 +2,8 @@
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::port::{Identity, PortDevice};
-use super::{Config, Purpose, files, nearest};
-use engine::{Device, Flaw, Gates};
+use super::{Config, NfConfig, Purpose, files, nearest};
+use engine::{Device, Door, Doorway, Flaw, Gates};
 use std::collections::HashMap;
 
 /// All names that the file has, also of tables with errors in them: nobody is told that a port does not exist
@@ -39,6 +39,7 @@ pub(super) fn check(config: &Config, names: &Names, purpose: Purpose, diagnostic
         }
     }
     chains(config, names, diagnostics);
+    doors(config, names, purpose, diagnostics);
     // With something wrong, nobody knows what it would have used.
     if diagnostics.iter().all(|d| d.severity == Severity::Warning) {
         unused(config, diagnostics);
@@ -141,6 +142,47 @@ fn chains(config: &Config, names: &Names, diagnostics: &mut Vec<Diagnostic>) {
     gates(config, diagnostics);
 }
 
+/// NFs that live behind ports: the ports are there, and what comes back by one is nobody else's.
+fn doors(config: &Config, names: &Names, purpose: Purpose, diagnostics: &mut Vec<Diagnostic>) {
+    // Whose packets come in by a port.
+    let mut owners: HashMap<String, &str> = HashMap::new();
+    for nf in &config.nfs {
+        for door in nf.configured.doors() {
+            let place = nf.place(Some(&door.key));
+            if !names.ports.contains(&door.port) && !names.ports_hidden {
+                let known = names.ports.iter().map(String::as_str);
+                diagnostics.push(
+                    Diagnostic::error(place, format!("unknown port '{}'", door.port))
+                        .help(nearest::advice(&door.port, known)),
+                );
+                continue;
+            }
+            // In a replay nothing comes in by it.
+            if door.way == Doorway::Out || purpose == Purpose::Replay {
+                continue;
+            }
+            if let Some(chain) = config.chains.iter().find(|chain| chain.from == door.port) {
+                let message = format!(
+                    "chain '{}' begins at '{}', by which packets come back to '{}'",
+                    chain.name, door.port, nf.name
+                );
+                let help =
+                    "let the chain begin at another port: those that come back go on in their own chain";
+                diagnostics.push(Diagnostic::error(chain.from_span.clone(), message).help(help));
+            }
+            if let Some(other) = owners.insert(door.port.clone(), &nf.name) {
+                let message = if other == nf.name {
+                    format!("'{}' gets packets back by port '{}' twice", nf.name, door.port)
+                } else {
+                    format!("packets that come back by port '{}' are for '{other}' already", door.port)
+                };
+                let help = "give each way back a port of its own";
+                diagnostics.push(Diagnostic::error(place, message).help(help));
+            }
+        }
+    }
+}
+
 /// An NF with a gate per port stands last, and always before the same ports.
 fn gates(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     let kind = |name: &str| config.nfs.iter().find(|nf| nf.name == name).map(|nf| nf.entry);
@@ -226,8 +268,19 @@ fn unused(config: &Config, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 impl Config {
-    /// Whether a chain begins or ends at the port.
+    /// Whether a chain begins or ends at the port, or an NF of a chain lives behind it.
     pub(super) fn uses_port(&self, name: &str) -> bool {
         self.chains.iter().any(|chain| chain.from == name || chain.to().any(|to| to == name))
+            || self.doors().any(|(_, door)| door.port == name)
+    }
+
+    /// The ports behind which NFs live, those of NFs in no chain left out.
+    pub(super) fn doors(&self) -> impl Iterator<Item = (&NfConfig, Door)> {
+        let in_use =
+            |nf: &&NfConfig| self.chains.iter().any(|chain| chain.path().any(|name| name == nf.name));
+        self.nfs
+            .iter()
+            .filter(in_use)
+            .flat_map(|nf| nf.configured.doors().into_iter().map(move |door| (nf, door)))
     }
 }

@@ -406,3 +406,5 @@ proptest::proptest! {
         }
     }
 }
+
+mod doors;

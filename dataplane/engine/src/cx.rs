@@ -44,6 +44,8 @@ pub(crate) enum Way {
     Gate(u8),
     /// To the same NF once more.
     Again,
+    /// Out of the port of that number, past the rest of the chain.
+    Port(u16),
 }
 
 impl Outbox {
@@ -121,6 +123,14 @@ impl Cx<'_> {
         self.send(Way::Again, packet);
     }
 
+    /// Sends a held or a new packet out of a port, past what else stands in the chain: for an NF that lives behind ports
+    /// ([`crate::Kind::doors`]). `port` is a number that [`crate::Site::port`] gave.
+    ///
+    /// There is room as for [`Cx::emit`]. To a port that is not there it ends as [`Reason::NO_GATE`].
+    pub fn transmit(&mut self, port: u16, packet: Packet) {
+        self.send(Way::Port(port), packet);
+    }
+
     fn send(&mut self, way: Way, packet: Packet) {
         match packet.origin {
             Origin::Held => self.stats.released.add(1),
@@ -133,7 +143,7 @@ impl Cx<'_> {
         }
     }
 
-    /// How many more packets [`Cx::emit`] and [`Cx::again`] can carry now.
+    /// How many more packets [`Cx::emit`], [`Cx::again`] and [`Cx::transmit`] can carry now.
     pub fn emit_room(&self) -> usize {
         OUTBOX - self.outbox.emitted.len()
     }
@@ -143,6 +153,14 @@ impl Cx<'_> {
         if packet.origin == Origin::Held {
             self.stats.released.add(1);
             self.stats.drop(reason, 1);
+        }
+    }
+
+    /// Ends a held packet as consumed by the NF. A new packet that was never sent just vanishes.
+    pub fn absorb(&mut self, packet: Packet) {
+        if packet.origin == Origin::Held {
+            self.stats.released.add(1);
+            self.stats.absorbed.add(1);
         }
     }
 

@@ -115,6 +115,12 @@ pub trait Kind: Nf + Sized {
         None
     }
 
+    /// The ports behind which it lives, if it is a stand-in for an NF outside: they are its own, and what comes in by one
+    /// that leads back goes to it and to no chain.
+    fn doors(_config: &Self::Config) -> Vec<Door> {
+        Vec::new()
+    }
+
     /// An instance for one worker.
     fn instance(plan: &Arc<Self::Plan>, worker: &WorkerSite) -> Self;
 
@@ -133,6 +139,26 @@ pub trait Kind: Nf + Sized {
     fn finish(_plan: &Self::Plan, _records: &[Record]) -> Result<(), ConfigError> {
         Ok(())
     }
+}
+
+/// A port that belongs to an NF: [`Kind::doors`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Door {
+    /// The key of the configuration that names it: `in`, or `branches[1].in`.
+    pub key: String,
+    /// Its name.
+    pub port: String,
+    /// Which way packets go through it.
+    pub way: Doorway,
+}
+
+/// Which way packets go through a [`Door`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doorway {
+    /// The NF sends by it ([`Cx::transmit`]).
+    Out,
+    /// What comes in by it is the NF's.
+    Back,
 }
 
 /// How many gates a kind of NF has.

@@ -1,7 +1,7 @@
 //! The registry: a value that holds every kind of NF that a binary knows.
 
 use crate::effects::Effects;
-use crate::nf::{Command, Gates, Kind, Nf, Ownership};
+use crate::nf::{Command, Door, Gates, Kind, Nf, Ownership};
 use crate::site::{ConfigError, Site, WorkerSite};
 use crate::state::Record;
 use schemars::Schema;
@@ -100,6 +100,9 @@ pub trait Configured: Send + Sync {
     /// # Errors
     /// Files that are not there, rules that do not parse, ports that do not exist.
     fn prepare(&self, site: &Site) -> Result<Arc<dyn Prepared>, ConfigError>;
+
+    /// The ports behind which the NF lives.
+    fn doors(&self) -> Vec<Door>;
 }
 
 /// A prepared NF, ready to make instances.
@@ -140,6 +143,10 @@ impl<K: Kind> Configured for Typed<K> {
 
     fn prepare(&self, site: &Site) -> Result<Arc<dyn Prepared>, ConfigError> {
         Ok(Arc::new(TypedPlan::<K> { plan: Arc::new(K::prepare(&self.config, site)?) }))
+    }
+
+    fn doors(&self) -> Vec<Door> {
+        K::doors(&self.config)
     }
 }
 

@@ -100,6 +100,8 @@ impl Fate {
 pub struct Emitted {
     /// Gate by which it left.
     pub gate: u8,
+    /// The port by which it left instead.
+    pub port: Option<u16>,
     /// The whole frame.
     pub bytes: Vec<u8>,
     /// Whether the NF made it; else it is one that the NF took before.
@@ -345,8 +347,14 @@ impl Stand {
                 let created = packet.origin == Origin::Created;
                 match way {
                     Way::Gate(gate) => {
-                        round.emitted.push(Emitted { gate, bytes: whole(&packet.mbuf), created })
+                        round.emitted.push(Emitted { gate, port: None, bytes: whole(&packet.mbuf), created })
                     }
+                    Way::Port(port) => round.emitted.push(Emitted {
+                        gate: 0,
+                        port: Some(port),
+                        bytes: whole(&packet.mbuf),
+                        created,
+                    }),
                     Way::Again => again.push((packet.mbuf, created)),
                 }
             }
@@ -369,7 +377,7 @@ impl Stand {
                         Fate::Gate(gate, bytes) => (gate, bytes),
                         Fate::Drop(_) | Fate::Absorb | Fate::Taken | Fate::Contradiction => continue,
                     };
-                    round.emitted.push(Emitted { gate, bytes, created });
+                    round.emitted.push(Emitted { gate, port: None, bytes, created });
                 }
             }
         }

@@ -36,7 +36,8 @@
 //! - `in PACKET` or `in @PORT PACKET` (ports `lan`, `wan`, `dmz`; gates 0 and 1 lead to the last two); then
 //!   its fate: `forward`, `gate N`, each with the packet as it comes out (without one: as it came in),
 //!   `drop REASON`, `absorb` or `taken`. Packets in a row are one burst.
-//! - `emit GATE PACKET`: a packet that the NF sends itself. `after 5s`: time passes and timers run.
+//! - `emit GATE PACKET`, `emit @PORT PACKET`: a packet that the NF sends itself, by a gate or out of a port.
+//!   `after 5s`: time passes and timers run.
 //!   `state KIND 2`: so many records; `state KIND {"packets": 3}`: a record with these members.
 //!   `counter NAME 1`: a counter of its own.
 //! - `#` starts a comment.

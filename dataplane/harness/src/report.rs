@@ -15,6 +15,8 @@ pub enum Rule {
     Packets,
     /// Only what is declared is changed, dropped, gated, created, held.
     Effects,
+    /// Checksums that are declared to change by differences do.
+    Adjusts,
     /// What is not declared as read has no influence.
     Reads,
     /// A packet that another reader shares keeps its bytes for that reader.
@@ -31,11 +33,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are checked.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::Registration,
         Rule::Configuration,
         Rule::Packets,
         Rule::Effects,
+        Rule::Adjusts,
         Rule::Reads,
         Rule::CopyOnWrite,
         Rule::Segments,
@@ -53,6 +56,7 @@ impl fmt::Display for Rule {
             Rule::Configuration => "configuration",
             Rule::Packets => "packets",
             Rule::Effects => "effects",
+            Rule::Adjusts => "adjusts",
             Rule::Reads => "reads",
             Rule::CopyOnWrite => "copy-on-write",
             Rule::Segments => "segments",

@@ -78,6 +78,12 @@ impl Trial {
         configured.prepare(&self.site).map_err(|error| error.to_string())
     }
 
+    /// Whether what is tried only stands for an NF behind ports.
+    pub(crate) fn is_outside(&self) -> bool {
+        let doors = table(&self.config).ok().and_then(|config| self.entry.configure(config).ok());
+        doors.is_some_and(|configured| !configured.doors().is_empty())
+    }
+
     pub(crate) fn worker(&self) -> WorkerSite {
         WorkerSite { index: 0, count: self.site.workers.max(1), seed: self.site.seed }
     }

@@ -65,6 +65,11 @@ fn undeclared_effects_are_found() {
 }
 
 #[test]
+fn a_checksum_that_is_computed_anew_is_no_difference() {
+    assert_found(Rule::Adjusts, &[("computes_checksum", "a wrong ip_checksum comes out wrong by 0x0000")]);
+}
+
+#[test]
 fn undeclared_reads_are_found_by_name() {
     assert_found(
         Rule::Reads,

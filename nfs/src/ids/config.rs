@@ -1,6 +1,7 @@
 //! What a user says of an ids, and what is made of it.
 
 use super::alert::Alert;
+use super::alone;
 use super::detect::{Compiled, Index, Rules};
 use super::eve::EveFile;
 use super::watch::Settings;
@@ -30,6 +31,8 @@ pub struct Config {
     pub eve: Option<String>,
     /// What becomes of packets on which a rule with action `drop` matches.
     pub mode: Mode,
+    /// What rules are shown.
+    pub scope: Scope,
     /// What the variables of rules stand for, where not as in Suricata's default configuration.
     pub vars: BTreeMap<String, String>,
     /// What becomes of TCP segments with a wrong checksum.
@@ -81,6 +84,17 @@ pub enum Mode {
     Alert,
     /// They are dropped; so is the rest of their flow, where the rule is about streams, messages or whole flows.
     Drop,
+}
+
+/// What rules are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Packets, streams, messages, and what is known of their flows and hosts.
+    #[default]
+    Flows,
+    /// Each packet by itself. Nothing is put together or remembered; rules that need that are refused.
+    Packets,
 }
 
 /// What becomes of TCP segments with a wrong checksum.
@@ -144,6 +158,7 @@ pub struct Plan {
     pub(super) settings: Arc<Settings>,
     pub(super) marks: usize,
     pub(super) drops: bool,
+    pub(super) scope: Scope,
     /// Whether flows of TCP, and of others, have to be known.
     pub(super) flows: [bool; 2],
     /// What of packets the rules, and what they are found by, depend on.
@@ -164,7 +179,10 @@ impl Plan {
         }
         let texts = names.iter().map(|name| text(name, site)).collect::<Result<Vec<_>, _>>()?;
         let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_slice()));
-        let set = load::from_texts(texts, &vars, &Classes::default());
+        let mut set = load::from_texts(texts, &vars, &Classes::default());
+        if config.scope == Scope::Packets {
+            alone::sort_out(&mut set);
+        }
         if set.rules.is_empty() && set.report.refused() > 0 {
             let first = first_refused(&set.report).unwrap_or_default();
             return Err(ConfigError::at("rules", format!("no rule can be used; the first: {first}")));
@@ -184,10 +202,18 @@ impl Plan {
             None => None,
         };
         let drops = config.mode == Mode::Drop;
-        let flows = flows(&rules, drops);
+        let checks = config.checksums == Checksums::Check;
+        let (flows, reads) = match config.scope {
+            Scope::Packets => ([false; 2], alone::reads(&rules, config.eve.is_some())),
+            Scope::Flows => {
+                let flows = flows(&rules, drops);
+                (flows, super::reads::of(&rules, flows, checks))
+            }
+        };
         Ok(Plan {
-            reads: super::reads::of(&rules, flows, config.checksums == Checksums::Check),
+            reads,
             flows,
+            scope: config.scope,
             index: Arc::new(index),
             databases: databases.into(),
             rules,

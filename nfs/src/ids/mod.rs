@@ -2,6 +2,7 @@
 //! and drops it where it is told to.
 
 mod alert;
+mod alone;
 mod commands;
 mod config;
 mod defrag;
@@ -19,7 +20,7 @@ mod state;
 mod watch;
 mod way;
 
-pub use config::{Checksums, Config, Files, Mode, Plan, Streams};
+pub use config::{Checksums, Config, Files, Mode, Plan, Scope, Streams};
 
 use defrag::{Defrag, Taken};
 use detect::{Kind as PacketKind, Searcher};
@@ -123,7 +124,7 @@ impl Ids {
             self.seen.not_ip += 1;
         }
         // Also one that is malformed: it may have a part of the transport header only.
-        if headers.is_fragment() {
+        if headers.is_fragment() && self.plan.scope == Scope::Flows {
             self.fragment(&headers, frame, now, &mut wanted);
         }
         wanted.drop && !wanted.pass
@@ -262,11 +263,12 @@ impl Kind for Ids {
     }
 
     fn effects(plan: &Plan) -> Effects {
+        let alone = plan.scope == Scope::Packets;
         Effects {
             reads: plan.reads,
             may_drop: plan.drops,
-            state: if plan.drops { StateKind::Learns } else { StateKind::Report },
-            affinity: Affinity::Flow,
+            state: if plan.drops && !alone { StateKind::Learns } else { StateKind::Report },
+            affinity: if alone { Affinity::Any } else { Affinity::Flow },
             ..Effects::NONE
         }
     }

@@ -177,6 +177,8 @@ fn mac(written: &Option<String>, key: &str) -> Result<Option<Mac>, ConfigError> 
     written.as_ref().map(parse).transpose()
 }
 
+const CHECKSUMS: Fields = Fields::of(&[Field::IpChecksum, Field::L4Checksum]);
+
 impl Plan {
     pub(super) fn new(config: &Config, _site: &Site) -> Result<Plan, ConfigError> {
         if !is_prime(config.table_size) || config.table_size > 1 << 20 {
@@ -326,6 +328,8 @@ impl Plan {
         Effects {
             reads: if has(Mode::Ipip) { headers.union(crate::tunnel::MARKS) } else { headers },
             writes,
+            // Behind NAT by differences; a tunnel's header has a checksum that is computed.
+            adjusts: if has(Mode::Ipip) { Fields::EMPTY } else { writes.intersection(CHECKSUMS) },
             changes_length: has(Mode::Ipip),
             may_drop: true,
             state: StateKind::Learns,

@@ -311,6 +311,7 @@ impl Kind for Nat {
         Effects {
             reads: READS,
             writes: WRITES,
+            adjusts: CHECKSUMS,
             may_drop: true,
             state: StateKind::Learns,
             holds: true,
@@ -360,6 +361,9 @@ const READS: Fields = Fields::of(&[
     Field::Payload,
     Field::Length,
 ]);
+
+/// By differences alone, those of errors too, which it lets through only where they are right.
+const CHECKSUMS: Fields = Fields::of(&[Field::IpChecksum, Field::L4Checksum]);
 
 const WRITES: Fields = Fields::of(&[
     Field::IpSrc,

@@ -64,7 +64,7 @@ impl Ends {
         self.ip(false).tcp(80, 4000).flags(flags).seq(seq).ack(ack)
     }
 
-    fn acks(&self, acked: u32) -> Builder {
+    pub fn acks(&self, acked: u32) -> Builder {
         self.answer(ACK, ISN + 1, acked)
     }
 

@@ -276,6 +276,10 @@ impl Worker {
         let gate = match from.way {
             Way::Gate(gate) => gate,
             Way::Again => return self.meet_again(graph, from.chain, from.position, burst, trace),
+            Way::Port(port) if usize::from(port) < graph.tx.len() => {
+                return self.transmit(graph, from.chain, usize::from(port), burst, trace);
+            }
+            Way::Port(_) => u8::MAX,
         };
         let chain = &graph.layout.chains[from.chain];
         let last = from.position + 1 == chain.path.len();

@@ -125,8 +125,8 @@ impl Stage {
         }
         match self.emitted.pop_front() {
             Some(packet) => Err(format!(
-                "the NF sent a packet to gate {} that no `emit` line names\n    {}\n    hex {}",
-                packet.gate,
+                "the NF sent a packet to {} that no `emit` line names\n    {}\n    hex {}",
+                packet.port.map_or(format!("gate {}", packet.gate), |port| format!("port {port}")),
                 show::summary(&packet.bytes),
                 show::hex(&packet.bytes)
             )),
@@ -177,7 +177,11 @@ impl Stage {
                 self.now = self.now + *time;
                 caught(|| self.stand.tick(self.now)).map(|round| self.keep(round))
             }
-            What::Emit(gate, bytes) => self.emits(*gate, bytes),
+            What::Emit(gate, bytes) => self.emits(*gate, None, bytes),
+            What::Transmit(port, bytes) => match self.site.port(port) {
+                Some(number) => self.emits(0, Some(number), bytes),
+                None => Err(format!("there is no port '{port}'")),
+            },
             What::Counter(name, number) => self.counts(name, *number),
             What::Count(kind, count) => self.records(kind).and_then(|records| match records.len() {
                 found if found == *count => Ok(()),
@@ -196,12 +200,17 @@ impl Stage {
         result.map_err(|error| format!("line {}: {error}", step.line))
     }
 
-    fn emits(&mut self, gate: u8, bytes: &[u8]) -> Result<(), String> {
+    fn emits(&mut self, gate: u8, port: Option<u16>, bytes: &[u8]) -> Result<(), String> {
         let Some(packet) = self.emitted.pop_front() else {
             return Err("the NF sent nothing".to_owned());
         };
-        if packet.gate != gate {
-            return Err(format!("the NF sent to gate {} instead of {gate}", packet.gate));
+        if (packet.gate, packet.port) != (gate, port) {
+            let name = |gate: u8, port: Option<u16>| match port {
+                Some(port) => format!("port {port}"),
+                None => format!("gate {gate}"),
+            };
+            let (went, should) = (name(packet.gate, packet.port), name(gate, port));
+            return Err(format!("the NF sent to {went} instead of {should}"));
         }
         same(bytes, &packet.bytes)
     }

@@ -43,6 +43,8 @@ pub(super) enum What {
     Taken,
     /// The NF itself sends a packet, after the packets of the row so far.
     Emit(u8, Vec<u8>),
+    /// The same out of a port.
+    Transmit(String, Vec<u8>),
     /// Time passes, and timers run.
     After(Duration),
     /// So many records of a kind are in the state.
@@ -169,10 +171,16 @@ fn step(line: &str) -> Result<What, String> {
             let (gate, rest) = number_and_rest(rest)?;
             Ok(What::Gate(gate, optional(rest)?))
         }
-        ("emit", rest) => {
-            let (gate, rest) = number_and_rest(rest)?;
-            Ok(What::Emit(gate, bytes(rest)?))
-        }
+        ("emit", rest) => match rest.strip_prefix('@') {
+            Some(rest) => {
+                let (port, text) = rest.split_once(char::is_whitespace).ok_or("a packet after the port")?;
+                Ok(What::Transmit(port.to_owned(), bytes(text)?))
+            }
+            None => {
+                let (gate, rest) = number_and_rest(rest)?;
+                Ok(What::Emit(gate, bytes(rest)?))
+            }
+        },
         ("drop", reason) if !reason.is_empty() => Ok(What::Drop(reason.to_owned())),
         ("absorb", "") => Ok(What::Absorb),
         ("taken", "") => Ok(What::Taken),

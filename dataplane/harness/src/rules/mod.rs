@@ -1,5 +1,6 @@
 //! The rules of the contract, one module each.
 
+mod adjusts;
 mod commands;
 mod configuration;
 mod effects;
@@ -43,6 +44,7 @@ fn behaviour(
         Rule::Registration | Rule::Configuration => Ok(Vec::new()),
         Rule::Packets => packets::check(trial, prepared),
         Rule::Effects => effects::check(trial, prepared),
+        Rule::Adjusts => adjusts::check(trial, prepared),
         Rule::Reads => reads::check(trial, prepared),
         Rule::CopyOnWrite => sharing::copy_on_write(trial, prepared),
         Rule::Segments => sharing::segments(trial, prepared),

@@ -76,13 +76,15 @@ fn emissions_part(a: &Outcome, b: &Outcome, alike: Alike<'_>) -> Option<Parting>
         return Some(Parting { what, frame: None });
     }
     let differs = |(a, b): &(&&Emitted, &&Emitted)| {
-        a.gate != b.gate || a.created != b.created || !alike(&a.bytes, &b.bytes)
+        (a.gate, a.port) != (b.gate, b.port) || a.created != b.created || !alike(&a.bytes, &b.bytes)
     };
     let (a, b) = first.iter().zip(&second).find(differs)?;
     let what = format!(
-        "it emits another packet (gate {} instead of {})\n{}",
+        "it emits another packet (gate {}, port {:?} instead of gate {}, port {:?})\n{}",
         b.gate,
+        b.port,
         a.gate,
+        a.port,
         show::difference(&a.bytes, &b.bytes)
     );
     Some(Parting { what, frame: Some(Frame::new("emitted", a.bytes.clone())) })

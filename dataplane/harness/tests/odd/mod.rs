@@ -29,6 +29,7 @@ pub enum Fault {
     DrainsNothing,
     WritesEthSrc,
     WritesEcnBits,
+    ComputesChecksum,
     DropsUndeclared,
     HoldsUndeclared,
     CreatesUndeclared,
@@ -96,9 +97,12 @@ impl Kind for Odd {
         let fault = plan.fault;
         let length =
             if fault == Fault::FirstSegmentOnly { Fields::of(&[Field::Length]) } else { Fields::EMPTY };
+        let computed = fault == Fault::ComputesChecksum;
+        let sums = if computed { Fields::of(&[Field::IpChecksum]) } else { Fields::EMPTY };
         Effects {
             reads: Fields::of(&[Field::IpVersion, Field::IpSrc, Field::IpDst, Field::IpTtl]) | length,
-            writes: Fields::of(&[Field::IpTtl, Field::IpDscp]),
+            writes: Fields::of(&[Field::IpTtl, Field::IpDscp]) | sums,
+            adjusts: sums,
             may_drop: fault != Fault::DropsUndeclared && fault != Fault::GateUndeclared,
             holds: fault != Fault::HoldsUndeclared,
             state: if fault == Fault::StateUndeclared { StateKind::None } else { StateKind::Learns },
@@ -232,6 +236,11 @@ impl Odd {
         match self.fault {
             Fault::WritesEthSrc => bytes[6] ^= 0x40,
             Fault::WritesEcnBits => bytes[at + 1] ^= 0x05,
+            Fault::ComputesChecksum => {
+                bytes[at + 10..at + 12].fill(0);
+                let sum = wire::checksum::of(&bytes[at..at + 20]);
+                bytes[at + 10..at + 12].copy_from_slice(&sum.to_be_bytes());
+            }
             _ => {}
         }
         cx.count(0, 1);
