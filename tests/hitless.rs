@@ -340,7 +340,9 @@ fn a_thousand_changes_under_traffic_lose_and_reorder_nothing() {
         applied["pause_us"].as_f64().expect("a pause")
     };
     // With 2, 3, 2 and 1 workers.
-    let saturation = neighbours.least_saturation(&[1, 2, 3, 4], |step| drop(change(*step)));
+    let saturation = neighbours.least_saturation(&[1, 2, 3, 4], |step| {
+        change(*step);
+    });
     let begun = Instant::now();
     let changes = || (5..5 + CHANGES).map(change).collect::<Vec<f64>>();
     let (pauses, rate) = neighbours.stream_during(saturation / 2.0, changes);
@@ -394,7 +396,9 @@ fn workers_with_helpers_come_and_go_under_traffic_and_nothing_is_lost_or_reorder
         assert_eq!(scaled["workers"], json!(workers), "{scaled}");
         scaled["pause_us"].as_f64().unwrap_or(0.0)
     };
-    let saturation = neighbours.least_saturation(&[1, 2, 3], |workers| drop(scale(*workers)));
+    let saturation = neighbours.least_saturation(&[1, 2, 3], |workers| {
+        scale(*workers);
+    });
     let begun = Instant::now();
     let changes = || (0..SCALES).map(|step| scale([1, 3, 2, 1, 2, 3][step % 6])).collect::<Vec<f64>>();
     let (pauses, rate) = neighbours.stream_during(saturation / 2.0, changes);
