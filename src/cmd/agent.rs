@@ -82,13 +82,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let engine = session::start(&config, &first, config.engine.hugepages)?;
     let handle: Arc<dyn EngineHandle> = Arc::<engine::Engine>::clone(&engine);
     let controller = Controller::new(handle, registry.clone(), config, first);
-    let server = match run::serve(&choice, default_path, &controller) {
-        Ok(server) => server,
-        Err(error) => {
-            engine.stop()?;
-            return Err(error);
-        }
-    };
+    let (server, watch) = run::attend(&choice, default_path, &controller, &engine)?;
     let ended = AtomicBool::new(false);
     let over = || ended.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed);
     let tell = |source: &str, name: &str, detail: &str| {
@@ -109,7 +103,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
         session::wait(&engine, &stop, |look| controller.wait_for_stop(look) || late());
         ended.store(true, Ordering::Relaxed);
     });
-    controller.request_stop();
+    drop(watch);
     let (snapshot, problem) = session::stop(&engine)?;
     drop(server);
     session::report(&snapshot, args.json)?;

@@ -37,20 +37,7 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let engine = session::start(&config, &plan, config.engine.hugepages)?;
     let handle: Arc<dyn EngineHandle> = Arc::<engine::Engine>::clone(&engine);
     let controller = Controller::new(handle, registry.clone(), config, plan);
-    let server = match serve(&choice, default_path, &controller) {
-        Ok(server) => server,
-        Err(error) => {
-            engine.stop()?;
-            return Err(error);
-        }
-    };
-    let watch = match Watch::start(&controller) {
-        Ok(watch) => watch,
-        Err(error) => {
-            engine.stop()?;
-            return Err(error.into());
-        }
-    };
+    let (server, watch) = attend(&choice, default_path, &controller, &engine)?;
     let begun = Instant::now();
     session::wait(&engine, &stop, |look| {
         controller.wait_for_stop(look) || args.duration.is_some_and(|duration| begun.elapsed() >= duration)
@@ -63,9 +50,25 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     problem.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
+/// Opens the control socket, and begins to look after chains and workers. What was started is stopped where that cannot
+/// be.
+pub(super) fn attend(
+    choice: &SocketChoice,
+    default_path: PathBuf,
+    controller: &Arc<Controller>,
+    engine: &engine::Engine,
+) -> Result<(Option<Server>, Watch), Failure> {
+    let both =
+        serve(choice, default_path, controller).and_then(|server| Ok((server, Watch::start(controller)?)));
+    if both.is_err() {
+        engine.stop()?;
+    }
+    both
+}
+
 /// Opens the control socket. One that the configuration names has to be there; without the default one a run
 /// goes on, as when several engines run.
-pub(super) fn serve(
+fn serve(
     choice: &SocketChoice,
     default_path: PathBuf,
     controller: &Arc<Controller>,
