@@ -40,7 +40,7 @@ fn replay(
     if let Some(segment) = segment {
         plan = with(plan, helpers, segment, Duration::from_secs(1));
     }
-    let engine = Engine::start(&eal, plan).expect("start");
+    let engine = Engine::start(eal, plan).expect("start");
     wait_exhausted(&engine);
     let end = engine.stop().expect("stop");
     assert!(end.packets.balanced() && end.packets.held == 0, "{:?}", end.packets);
