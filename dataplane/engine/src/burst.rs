@@ -200,6 +200,10 @@ impl Burst {
     /// The number of the port by which the packet came in.
     #[inline]
     pub fn ingress(&self, i: usize) -> u16 {
+        // What net_ring gives still has the port of the device before in it.
+        if let Some(port) = self.ingress {
+            return port;
+        }
         let Some(mbuf) = self.mbufs.get(i) else { return 0 };
         match mbuf.port() {
             plan if plan & PLAN_PORT != 0 => plan & !PLAN_PORT,
