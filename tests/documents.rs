@@ -228,7 +228,19 @@ fn completed(text: &str) -> String {
             .expect("strings take all");
     }
     if !whole.contains("[ports.") {
-        for (number, name) in ["lan", "wan", "dmz"].iter().enumerate() {
+        // An NF behind ports names its own.
+        let mut names = vec!["lan", "wan", "dmz"];
+        let own = text.split(['{', ',', '\n']).filter_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            let name = value.trim().strip_prefix('"')?.split('"').next()?;
+            ["out", "in"].contains(&key.trim()).then_some(name)
+        });
+        for name in own {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        for (number, name) in names.iter().enumerate() {
             write!(whole, "\n[ports.{name}]\ndevice = \"net_null{number}\"\n").expect("strings take all");
         }
     }

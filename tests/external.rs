@@ -48,9 +48,9 @@ impl Town {
         ] {
             let space = spaces.of(host);
             run("ip", &["link", "add", here, "type", "veth", "peer", "name", there, "netns", &space]);
-            run("ip", &["link", "set", here, "up"]);
+            run("ip", &["link", "set", "dev", here, "up"]);
             spaces.tell(host, "sysctl", &["-qw", "net.ipv6.conf.all.disable_ipv6=1"]);
-            spaces.tell(host, "ip", &["link", "set", there, "up"]);
+            spaces.tell(host, "ip", &["link", "set", "dev", there, "up"]);
             // No half checksums, and no packets glued together: there is no kernel in between that would know of it.
             spaces.tell(
                 host,
@@ -266,9 +266,9 @@ fn the_kernel_translates_addresses_behind_two_ports() {
     assert!(rate > 1e6, "{rate}");
 
     // The kernel stops: its packets are lost, and when it goes on all is as before.
-    town.spaces.tell("nat", "ip", &["link", "set", "b", "down"]);
+    town.spaces.tell("nat", "ip", &["link", "set", "dev", "b", "down"]);
     assert!(!town.ping(OUTSIDE, 56));
-    town.spaces.tell("nat", "ip", &["link", "set", "b", "up"]);
+    town.spaces.tell("nat", "ip", &["link", "set", "dev", "b", "up"]);
     town.assert_reaches(OUTSIDE);
     let begun = Instant::now();
     let mut client = braid.client();

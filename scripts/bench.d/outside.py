@@ -28,12 +28,12 @@ PHASES = [
 
 
 def configuration(packets_come):
-    source = f"net_pcap0,rx_pcap={CAPTURE},infinite_rx=1" if packets_come else "net_null2,no-rx=1"
-    second = f"net_pcap1,rx_pcap={CAPTURE},infinite_rx=1" if packets_come else "net_null3,no-rx=1"
+    # A port keeps its device for as long as it has its name.
+    source, second = ("source", "source2") if packets_come else ("quiet", "quiet2")
     ports = {
-        "source": (source,),
+        source: (f"net_pcap0,rx_pcap={CAPTURE},infinite_rx=1" if packets_come else "net_null2,no-rx=1",),
         "sink": ("net_null0,no-rx=1",),
-        "source2": (second,),
+        second: (f"net_pcap1,rx_pcap={CAPTURE},infinite_rx=1" if packets_come else "net_null3,no-rx=1",),
         "sink2": ("net_null1,no-rx=1",),
         "there": ("net_ring0",),
         "back": ("net_ring1",),
@@ -47,8 +47,8 @@ def configuration(packets_come):
     }
     chain = lambda name, source, path, to: [f'name = "{name}"', f'from = "{source}"', f'path = ["{path}"]', f'to = "{to}"']
     chains = [
-        chain("main", "source", "faulty", "sink"),
-        chain("second", "source2", "good", "sink2"),
+        chain("main", source, "faulty", "sink"),
+        chain("second", second, "good", "sink2"),
         chain("beyond", "there", "bad", "back"),
     ]
     return toml(['idle = "adaptive"'], ports, nfs, chains, "braid.sock")

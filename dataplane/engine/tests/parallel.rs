@@ -40,7 +40,7 @@ fn replay(
     if let Some(segment) = segment {
         plan = with(plan, helpers, segment, Duration::from_secs(1));
     }
-    let engine = Engine::start(&eal, plan).expect("start");
+    let engine = Engine::start(eal, plan).expect("start");
     wait_exhausted(&engine);
     let end = engine.stop().expect("stop");
     assert!(end.packets.balanced() && end.packets.held == 0, "{:?}", end.packets);
@@ -139,7 +139,7 @@ fn segments_come_and_go_under_traffic() {
 #[test]
 fn ten_million_packets_under_faults_leave_nothing_behind() {
     let nfs = vec![
-        nf("bomb", "bomb", "{ at = 1000000 }"),
+        nf("bomb", "bomb", "{ at = 5000 }"),
         nf("slow", "sleeper", "{ millis = 60 }"),
         nf("mark", "marker", "{ source = true }"),
     ];
@@ -147,13 +147,15 @@ fn ten_million_packets_under_faults_leave_nothing_behind() {
     let plan = with(null_plan(nfs), 2, segment, Duration::from_millis(20));
     let engine = Engine::start(&rig::eal(), plan).expect("start");
     let start = Instant::now();
-    while engine.snapshot().packets.received < 10_000_000 {
+    let enough = |now: Snapshot| {
+        let nfs = &now.chains["chain"].nfs;
+        let silent = nfs["slow"].dropped.get("branch_timeout").is_some_and(|packets| *packets > 0);
+        now.packets.received >= 10_000_000 && nfs["bomb"].panics > 0 && silent
+    };
+    while !enough(engine.snapshot()) {
         assert!(start.elapsed() < Duration::from_secs(240), "{:#?}", engine.snapshot());
         std::thread::sleep(Duration::from_millis(50));
     }
     let end = engine.stop().expect("stop");
     assert!(end.packets.balanced() && end.packets.held == 0, "{:?}", end.packets);
-    let nfs = &end.chains["chain"].nfs;
-    assert!(nfs["bomb"].panics > 0, "{nfs:?}");
-    assert!(nfs["slow"].dropped["branch_timeout"] > 0, "{nfs:?}");
 }

@@ -35,9 +35,9 @@ impl Identity {
         let (mut mask, mut head) = ([0; HEAD], [0; HEAD]);
         fields::mask(headers, &frame[..end], self.fields, &mut mask[..end]);
         let mut known = 0;
-        for i in 0..end {
-            if mask[i] != 0 || !self.shifts {
-                head[known] = frame[i] & mask[i];
+        for (&byte, &bits) in frame[..end].iter().zip(&mask) {
+            if bits != 0 || !self.shifts {
+                head[known] = byte & bits;
                 known += 1;
             }
         }
