@@ -400,8 +400,13 @@ fn workers_with_helpers_come_and_go_under_traffic_and_nothing_is_lost_or_reorder
         scale(*workers);
     });
     let begun = Instant::now();
-    let changes = || (0..SCALES).map(|step| scale([1, 3, 2, 1, 2, 3][step % 6])).collect::<Vec<f64>>();
-    let (pauses, rate) = neighbours.stream_during(saturation / 2.0, changes);
+    let mut change = |step: usize| {
+        // Six threads and two neighbours may share two cores: between changes they have to catch up.
+        std::thread::sleep(Duration::from_millis(20));
+        scale([1, 3, 2, 1, 2, 3][step % 6])
+    };
+    let changes = || (0..SCALES).map(&mut change).collect::<Vec<f64>>();
+    let (pauses, rate) = neighbours.stream_during(saturation / 6.0, changes);
     tell(pauses, rate, begun.elapsed(), neighbours.sent);
 
     let mut client = run.client();

@@ -238,6 +238,8 @@ impl Inner {
             }
         };
         let mut loose = collect(&self.layout, &mut old);
+        // Their threads end when packets flow again.
+        let helpers: Vec<_> = old.iter_mut().flat_map(|graph| graph.lanes.drain(..)).collect();
         let mut queues = Vec::new();
         for port in &plan.ports {
             match fresh.remove(&port.name) {
@@ -257,6 +259,7 @@ impl Inner {
         let stats = graphs.iter().map(|graph| graph.stats.clone()).collect();
         self.crew.install(graphs);
         let pause = paused.elapsed();
+        drop(helpers);
         for counted in std::mem::replace(&mut self.stats, stats) {
             self.retired.add_ended(&self.layout, &counted);
             self.retired.add_begun(&self.layout, &counted);
