@@ -338,10 +338,11 @@ fn both_run_side_by_side_on_the_same_packets() {
     let braid = Run::start(&folder, &text.replace("[engine]\n", "[engine]\nsocket = \"braid.sock\"\n"));
     town.assert_reaches(OUTSIDE);
     assert_eq!(town.visitor(OUTSIDE), IpAddr::from(TRANSLATED), "the kernel has translated");
-    assert_eq!(town.datagrams(OUTSIDE), ["good morning", "good evening"], "the other has inspected");
     let rate = town.iperf(OUTSIDE);
     println!("iperf3 through both: {:.0} Mb/s", rate / 1e6);
     assert!(rate > 1e5, "{rate}");
+    // Behind a packet that it drops, ettercap numbers identifications anew, so that what follows cannot be known again.
+    assert_eq!(town.datagrams(OUTSIDE)[..], ["good morning"], "the other has inspected");
     let account = ended(braid);
     assert!(counted(&account, "outward", "merged") > 50, "{:?}", account.chains);
     assert!(counted(&account, "outward", "gaps") + counted(&account, "outward", "timed_out") >= 1);
