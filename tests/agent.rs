@@ -113,7 +113,7 @@ fn chains_over_servers_outlive_servers_etcd_and_planners() {
     network(&spaces);
     cluster.etcd();
     cluster.set(WANTED);
-    let mut planners = vec![cluster.planner("p1"), cluster.planner("p2")];
+    let mut planners = [cluster.planner("p1"), cluster.planner("p2")];
     let mut agents: Vec<Process> = (1..=3)
         .map(|number| {
             let (name, config) = (format!("s{number}"), base(number));
