@@ -162,24 +162,24 @@ impl Town {
     /// Two seconds of iperf3 from `a` to `b`: bits per second that arrived.
     fn iperf(&self, to: Ipv4Addr) -> f64 {
         let space = self.spaces.of("b");
-        let mut server = Command::new("ip")
-            .args(["netns", "exec", &space, "iperf3", "-s", "-1"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("iperf3 starts");
         let begun = Instant::now();
-        let report = loop {
+        loop {
+            let mut server = Command::new("ip")
+                .args(["netns", "exec", &space, "iperf3", "-s", "-1"])
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("iperf3 starts");
             let ended = self.spaces.ask("a", "iperf3", &["-c", &to.to_string(), "-t", "2", "-J"]);
-            if ended.status.success() {
-                break ended.stdout;
+            let _ = server.kill();
+            let _ = server.wait();
+            // One that comes before the server listens, or whose control connection breaks, has no sum.
+            let report = serde_json::from_slice::<serde_json::Value>(&ended.stdout).unwrap_or_default();
+            if let Some(rate) = report["end"]["sum_received"]["bits_per_second"].as_f64() {
+                break rate;
             }
             assert!(begun.elapsed() < PATIENCE, "iperf3: {}", String::from_utf8_lossy(&ended.stdout));
             std::thread::sleep(Duration::from_millis(100));
-        };
-        let _ = server.kill();
-        let _ = server.wait();
-        let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
-        report["end"]["sum_received"]["bits_per_second"].as_f64().expect("a number")
+        }
     }
 }
 
