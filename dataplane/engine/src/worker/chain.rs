@@ -484,21 +484,6 @@ impl Worker {
             graph.stats.chains[chain].latency.record(self.clock.nanos(cycles), packets);
         }
     }
-
-    /// Writes into each packet where it goes on.
-    pub(super) fn note_all(&self, graph: &Graph, chain: usize, next: Next, burst: &mut Burst, trace: Trace) {
-        for mbuf in burst.mbufs.iter_mut() {
-            let note = Note::read(mbuf);
-            let note = Note {
-                arrival: trace.arrival,
-                generation: graph.layout.generation,
-                chain: chain as u16,
-                next,
-                ..note
-            };
-            note.write(mbuf);
-        }
-    }
 }
 
 /// The account of an NF for what happens outside any burst: that of its place in its first chain.

@@ -4,7 +4,7 @@ use super::{Trace, Worker};
 use crate::burst::Burst;
 use crate::fragments::Waiting;
 use crate::graph::Graph;
-use crate::note::Next;
+use crate::note::{Next, Note};
 use crate::steer::{self, Route};
 
 impl Worker {
@@ -101,6 +101,21 @@ impl Worker {
         burst.split(leaving | waiting, &mut group);
         group.clear();
         self.return_burst(group);
+    }
+
+    /// Writes into each packet where it goes on.
+    pub(super) fn note_all(&self, graph: &Graph, chain: usize, next: Next, burst: &mut Burst, trace: Trace) {
+        for mbuf in burst.mbufs.iter_mut() {
+            let note = Note::read(mbuf);
+            let note = Note {
+                arrival: trace.arrival,
+                generation: graph.layout.generation,
+                chain: chain as u16,
+                next,
+                ..note
+            };
+            note.write(mbuf);
+        }
     }
 
     fn let_wait(&mut self, graph: &mut Graph, chain: usize, stage: usize, burst: &mut Burst, i: usize) {
