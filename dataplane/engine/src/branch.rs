@@ -17,13 +17,21 @@ use std::sync::Arc;
 pub(crate) struct Branch {
     /// Number of the fork, and its own among the fork's branches.
     pub place: (usize, usize),
-    /// The chain, and its identifier.
-    pub chain: (usize, u32),
     pub copies: Copies,
-    pub nfs: Vec<Member>,
+    /// Its packets, where it does not work on those of the burst itself.
     pub burst: Box<Burst>,
+    pub work: Work,
+    /// TSC when a measured one was sent to a helper.
+    pub sent: u64,
+}
+
+/// The NFs of a branch, and what they say.
+pub(crate) struct Work {
+    /// The chain, and its identifier.
+    chain: (usize, u32),
+    pub nfs: Vec<Member>,
     /// By place in the branch's burst: the place in the burst that was mirrored.
-    slots: [u8; BURST],
+    pub slots: [u8; BURST],
     /// Packets that went no further.
     pub ends: Vec<End>,
     /// What NFs left for the engine to carry on, by the NF's place among the members.
@@ -33,8 +41,7 @@ pub(crate) struct Branch {
     pub now: Time,
     /// The burst is one that is measured.
     pub measured: bool,
-    /// TSC when a measured one was sent to a helper, began there and ended.
-    pub sent: u64,
+    /// TSC when a measured one began and ended.
     pub began: u64,
     pub ended: u64,
     worker: usize,
@@ -72,6 +79,17 @@ pub(crate) struct Home {
     pub pool: Pool,
 }
 
+/// Every packet in its place.
+pub(crate) const IN_PLACE: [u8; BURST] = {
+    let mut slots = [0; BURST];
+    let mut i = 0;
+    while i < BURST {
+        slots[i] = i as u8;
+        i += 1;
+    }
+    slots
+};
+
 impl Branch {
     pub(crate) fn new(
         place: (usize, usize),
@@ -81,19 +99,15 @@ impl Branch {
         home: Home,
     ) -> Branch {
         let Home { worker, workers, stats, pool } = home;
-        Branch {
-            place,
+        let work = Work {
             chain,
-            copies,
             left: Vec::with_capacity(nfs.len()),
             nfs,
-            burst: Box::new(Burst::new()),
-            slots: [0; BURST],
+            slots: IN_PLACE,
             ends: Vec::with_capacity(BURST),
             fell: None,
             now: Time::ZERO,
             measured: false,
-            sent: 0,
             began: 0,
             ended: 0,
             worker,
@@ -101,52 +115,83 @@ impl Branch {
             stats,
             pool,
             outbox: Outbox::narrow(),
-        }
+        };
+        Branch { place, copies, burst: Box::new(Burst::new()), work, sent: 0 }
+    }
+
+    /// The first branch, which stays with the worker, works on the burst itself unless it writes: then others may read
+    /// what it writes to.
+    pub(crate) fn works_in_place(&self) -> bool {
+        self.place.1 == 0 && self.copies == Copies::Nothing
     }
 
     /// Gives it the packets of a burst. `false`: there were no mbufs for the copies; it has none then.
     pub(crate) fn mirror(&mut self, burst: &mut Burst) -> bool {
-        self.ends.clear();
-        self.fell = None;
-        self.slots = std::array::from_fn(|i| i as u8);
-        burst.mirror(self.copies, &mut self.burst)
+        self.works_in_place() || burst.mirror(self.copies, &mut self.burst)
     }
 
-    /// Takes out what has become of the packet at a place of the burst that was mirrored, if it has come through and the
-    /// branch has a copy of its own.
+    /// Works on its own packets.
+    pub(crate) fn run(&mut self) {
+        self.work.run(&mut self.burst);
+    }
+
+    /// Works on its own packets, which another core has touched last.
+    pub(crate) fn run_afar(&mut self) {
+        self.burst.mbufs.prefetch();
+        self.run();
+    }
+
+    /// What has become of the packet at a place of the burst that was mirrored, if it has come through and the branch
+    /// has packets of its own.
+    pub(crate) fn copy_of(&self, slot: usize) -> Option<&Mbuf> {
+        self.burst.mbufs.get(self.place_of(slot)?)
+    }
+
+    /// [`Branch::copy_of`], taken out.
     pub(crate) fn take(&mut self, slot: usize) -> Option<Mbuf> {
-        let survivors = &self.slots[..self.burst.len()];
+        self.burst.mbufs.take(self.place_of(slot)?)
+    }
+
+    fn place_of(&self, slot: usize) -> Option<usize> {
+        let survivors = &self.work.slots[..self.burst.len()];
         // Where nothing ended everything is in its place.
         let is_there = |&at: &usize| survivors.get(at).is_some_and(|&survivor| usize::from(survivor) == slot);
-        let at = Some(slot).filter(is_there).or_else(|| (0..survivors.len()).find(is_there))?;
-        self.burst.mbufs.take(at)
+        Some(slot).filter(is_there).or_else(|| (0..survivors.len()).find(is_there))
+    }
+}
+
+impl Work {
+    /// Before a burst of which it knows nothing yet.
+    pub(crate) fn begin(&mut self, now: Time, measured: bool) {
+        self.ends.clear();
+        (self.fell, self.slots) = (None, IN_PLACE);
+        (self.now, self.measured) = (now, measured);
     }
 
-    /// Calls its NFs one after the other. What they drop goes no further.
-    pub(crate) fn run(&mut self) {
+    /// Calls its NFs one after the other. What they drop goes no further, and is taken out of the burst.
+    pub(crate) fn run(&mut self, burst: &mut Burst) {
         if self.measured {
             self.began = dpdk::tsc();
-            self.call_all();
+            self.call_all(burst);
             self.ended = dpdk::tsc();
         } else {
-            self.call_all();
+            self.call_all(burst);
         }
     }
 
-    fn call_all(&mut self) {
+    fn call_all(&mut self, burst: &mut Burst) {
         for index in 0..self.nfs.len() {
-            if self.burst.is_empty() {
+            if burst.is_empty() {
                 return;
             }
-            self.call(index);
+            self.call(index, burst);
         }
     }
 
-    fn call(&mut self, index: usize) {
+    fn call(&mut self, index: usize, burst: &mut Burst) {
         let Member { position, instance, .. } = &mut self.nfs[index];
         let (position, Some(instance)) = (*position, instance) else { return };
         let stats = &self.stats.chains[self.chain.0].nodes[position];
-        let burst = &mut *self.burst;
         let packets = burst.len();
         burst.chain = self.chain.1;
         let mut cx = Cx {
@@ -166,12 +211,12 @@ impl Branch {
         if outcome.is_err() {
             self.fell = Some(index);
             self.end(low_bits(packets), position, |_| Verdict::Drop(Reason::PANIC));
-            self.burst.clear();
+            burst.clear();
             self.outbox = Outbox::narrow();
             return;
         }
-        if self.burst.exceptions != 0 {
-            self.settle(position);
+        if burst.exceptions != 0 {
+            self.settle(position, burst);
         }
         if !self.outbox.is_empty() {
             self.left.push((index, std::mem::replace(&mut self.outbox, Outbox::narrow())));
@@ -179,17 +224,17 @@ impl Branch {
     }
 
     /// Notes verdicts; what is forwarded stays.
-    fn settle(&mut self, position: usize) {
-        let wanted = self.burst.exceptions & low_bits(self.burst.len());
-        let verdicts: [Verdict; BURST] = std::array::from_fn(|i| self.burst.verdict(i));
-        let gone = (0..self.burst.len())
+    fn settle(&mut self, position: usize, burst: &mut Burst) {
+        let wanted = burst.exceptions & low_bits(burst.len());
+        let verdicts: [Verdict; BURST] = std::array::from_fn(|i| burst.verdict(i));
+        let gone = (0..burst.len())
             .filter(|&i| wanted >> i & 1 == 1 && verdicts[i] != Verdict::Forward)
             .fold(0, |mask, i| mask | 1 << i);
         self.end(gone, position, |i| verdicts[i]);
-        for (kept, i) in (0..self.burst.len()).filter(|i| gone >> i & 1 == 0).enumerate() {
+        for (kept, i) in (0..burst.len()).filter(|i| gone >> i & 1 == 0).enumerate() {
             self.slots[kept] = self.slots[i];
         }
-        self.burst.remove(gone);
+        burst.remove(gone);
     }
 
     fn end(&mut self, mask: u32, position: usize, verdict: impl Fn(usize) -> Verdict) {

@@ -368,22 +368,25 @@ impl Burst {
         into.exceptions = 0;
     }
 
-    /// Puts another reference to each packet into an empty burst, or a copy of what may be written to, with all that is
+    /// Puts another reference to each packet into another burst, or a copy of what may be written to, with all that is
     /// known of them. `false`: there were no mbufs for it; `into` is empty then.
     pub(crate) fn mirror(&mut self, copies: Copies, into: &mut Burst) -> bool {
         into.clear();
-        for mbuf in self.mbufs.iter_mut() {
-            let twin = match copies {
-                Copies::Nothing => Some(mbuf.share()),
-                Copies::Front => mbuf.copy_front(FRONT as u32),
-                Copies::Whole => mbuf.copy(),
-            };
-            let Some(twin) = twin.filter(|_| !into.mbufs.is_full()) else {
-                into.clear();
-                return false;
-            };
-            // There is room: both hold as many.
-            let _ = into.mbufs.push(twin);
+        // Once for all, while no other core asks for the same lines.
+        if self.parsed != low_bits(self.len()) {
+            self.parse_all();
+        }
+        let all = match copies {
+            Copies::Nothing => {
+                self.mbufs.share(&mut into.mbufs);
+                true
+            }
+            Copies::Front => self.mbufs.copy_fronts(FRONT as u32, &mut into.mbufs),
+            Copies::Whole => self.copy_all(into),
+        };
+        if !all {
+            into.clear();
+            return false;
         }
         into.headers = self.headers;
         (into.parsed, into.bytes, into.usual) = (self.parsed, self.bytes, self.usual);
@@ -392,6 +395,11 @@ impl Burst {
             into.ports.clone_from(&self.ports);
         }
         true
+    }
+
+    fn copy_all(&self, into: &mut Burst) -> bool {
+        // There is room: both hold as many.
+        self.mbufs.iter().all(|mbuf| mbuf.copy().is_some_and(|copy| into.mbufs.push(copy).is_ok()))
     }
 
     /// Puts a packet in place of another one.

@@ -130,7 +130,7 @@ fn help(
     loop {
         if let Ok(mut branch) = inbox.pop() {
             looks = 0;
-            branch.run();
+            branch.run_afar();
             // With nobody there to take it, it ends here.
             let _ = outbox.push(branch);
             continue;

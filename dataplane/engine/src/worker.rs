@@ -4,11 +4,13 @@
 //! it leaves, moves to another worker or ends. Between rounds it looks at its mail, runs timers once a
 //! millisecond, and naps when it may and there is nothing to do.
 
+use crate::BURST;
 use crate::burst::Burst;
 use crate::clock::Clock;
 use crate::cx::Outbox;
 use crate::graph::{Graph, Notice};
 use crate::inbox::{Message, Outlet, Signals};
+use crate::merge::Front;
 use crate::nf::Nf;
 use crate::plan::Idle;
 use crate::sink::{self, Tx};
@@ -58,6 +60,8 @@ pub(crate) struct Worker {
     /// Of packets that NFs emitted, to be carried on.
     pending: chain::Pending,
     pub(crate) outbox: Outbox,
+    /// What is merged of the packets in hand.
+    fronts: Box<[Front; BURST]>,
     spare: Vec<Box<Burst>>,
 }
 
@@ -104,6 +108,7 @@ impl Worker {
             next_cpu_reading: Time::ZERO,
             pending: chain::Pending::new(),
             outbox: Outbox::new(),
+            fronts: Box::new([const { Front::new() }; BURST]),
             spare: (0..16).map(|_| Box::new(Burst::new())).collect(),
         }
     }
@@ -357,7 +362,7 @@ impl Worker {
     }
 
     fn take_updates(&mut self, graph: &mut Graph, index: usize) {
-        for _ in 0..crate::BURST {
+        for _ in 0..BURST {
             let Ok(Notice { nf, update }) = graph.updates_in[index].pop() else { return };
             self.call_outside(graph, usize::from(nf), |nf, cx| nf.replicate(&update, cx));
         }

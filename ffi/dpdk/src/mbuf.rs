@@ -46,6 +46,12 @@ impl Mbuf {
         Mbuf(mbuf)
     }
 
+    /// Its first segment, for DPDK.
+    #[inline(always)]
+    pub(crate) fn as_ptr(&self) -> *mut rte_mbuf {
+        self.0.as_ptr()
+    }
+
     /// Gives the reference away.
     pub(crate) fn into_raw(self) -> NonNull<rte_mbuf> {
         ManuallyDrop::new(self).0

@@ -6,9 +6,10 @@ use crate::{Mbuf, gate};
 
 #[cfg(test)]
 mod tests;
+mod twins;
 
 /// How many packets travel together.
-pub const BURST: usize = 32;
+pub const BURST: usize = dpdk_sys::BRAID_BURST as usize;
 
 /// Up to [`BURST`] packets in order, some of which may have been taken out (holes). Nothing is allocated;
 /// dropping it or clearing it frees the packets in one call.

@@ -78,6 +78,68 @@ struct rte_mbuf *braid_copy_front(struct rte_mbuf *mbuf, struct rte_mempool *poo
 	return front;
 }
 
+/* braid_copy_fronts for packets of any shape. */
+static int copy_fronts_singly(struct rte_mbuf *const *mbufs, unsigned int count, struct rte_mempool *pool,
+			      uint32_t length, struct rte_mbuf **copies)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		copies[i] = braid_copy_front(mbufs[i], pool, length);
+		if (copies[i] == NULL) {
+			rte_pktmbuf_free_bulk(copies, i);
+			memset(copies, 0, i * sizeof(*copies));
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* Whether the front is all in the first segment, and the rest is there too, so that it is copied as it lies. */
+static int is_simple(const struct rte_mbuf *mbuf, uint32_t length)
+{
+	return mbuf->nb_segs == 1 && (length < mbuf->data_len ? RTE_MBUF_DIRECT(mbuf) : 1);
+}
+
+int braid_copy_fronts(struct rte_mbuf *const *mbufs, unsigned int count, struct rte_mempool *pool, uint32_t length,
+		      struct rte_mbuf **copies)
+{
+	struct rte_mbuf *fresh[2 * BRAID_BURST];
+	unsigned int i, used, wanted = count;
+
+	for (i = 0; i < count; i++) {
+		if (!is_simple(mbufs[i], length))
+			return copy_fronts_singly(mbufs, count, pool, length, copies);
+		wanted += mbufs[i]->data_len > length;
+	}
+	if (rte_pktmbuf_alloc_bulk(pool, fresh, wanted) != 0)
+		return -ENOMEM;
+	if (rte_pktmbuf_tailroom(fresh[0]) < length) {
+		rte_pktmbuf_free_bulk(fresh, wanted);
+		return copy_fronts_singly(mbufs, count, pool, length, copies);
+	}
+	for (i = 0, used = count; i < count; i++) {
+		struct rte_mbuf *mbuf = mbufs[i], *front = fresh[i];
+		uint16_t copied = RTE_MIN(mbuf->data_len, length);
+
+		__rte_pktmbuf_copy_hdr(front, mbuf);
+		front->ol_flags = mbuf->ol_flags & ~(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+		front->data_len = copied;
+		front->pkt_len = mbuf->pkt_len;
+		rte_memcpy(rte_pktmbuf_mtod(front, void *), rte_pktmbuf_mtod(mbuf, const void *), copied);
+		if (copied < mbuf->data_len) {
+			struct rte_mbuf *rest = fresh[used++];
+
+			rte_pktmbuf_attach(rest, mbuf);
+			rte_pktmbuf_adj(rest, copied);
+			front->next = rest;
+			front->nb_segs = 2;
+		}
+		copies[i] = front;
+	}
+	return 0;
+}
+
 unsigned int braid_pool_cached(const struct rte_mempool *pool)
 {
 	unsigned int lcore, sum = 0;

@@ -95,6 +95,11 @@ int braid_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned
 void braid_free(struct rte_mbuf *mbuf);
 /* A packet of its own `length` first bytes, copied, and of the rest of this one, by reference. NULL: no mbufs. */
 struct rte_mbuf *braid_copy_front(struct rte_mbuf *mbuf, struct rte_mempool *pool, uint32_t length);
+/* The most packets that one call is given. */
+#define BRAID_BURST 32
+/* The same of up to BRAID_BURST packets, all of them or none: 0 or a negative error number, and NULLs in `copies`. */
+int braid_copy_fronts(struct rte_mbuf *const *mbufs, unsigned int count, struct rte_mempool *pool, uint32_t length,
+		      struct rte_mbuf **copies);
 /* How many objects lie in the per-lcore caches of the pool. */
 unsigned int braid_pool_cached(const struct rte_mempool *pool);
 /* How many objects lie in the pool's common store. */

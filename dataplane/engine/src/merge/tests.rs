@@ -57,14 +57,15 @@ proptest! {
         ];
         let mut expected = original.clone();
         branches.iter().for_each(|branch| branch(&mut expected));
-        let mut front = Front::new(&headers);
+        let mut front = Front::new();
+        front.begin(Some(&headers));
         for branch in &branches {
             let mut copy = original.clone();
             branch(&mut copy);
             front.add(&original, &copy);
         }
         let mut merged = original.clone();
-        front.apply(&headers, &mut merged);
+        front.apply(&mut merged);
         prop_assert_eq!(merged, expected);
     }
 }
@@ -75,11 +76,12 @@ fn one_writer_is_taken_as_it_is_even_where_it_breaks_a_checksum() {
     let headers = wire::parse(&original);
     let mut branch = original.clone();
     branch[24..30].copy_from_slice(&[1, 2, 3, 4, 5, 6]);
-    let mut front = Front::new(&headers);
+    let mut front = Front::new();
+    front.begin(Some(&headers));
     front.add(&original, &branch);
     front.add(&original, &original);
     let mut merged = original;
-    front.apply(&headers, &mut merged);
+    front.apply(&mut merged);
     assert_eq!(merged, branch);
 }
 
@@ -88,9 +90,10 @@ fn bytes_behind_the_front_stay_as_they_are() {
     let original = vec![7u8; 600];
     let headers = wire::parse(&original);
     let branch = vec![9u8; 600];
-    let mut front = Front::new(&headers);
+    let mut front = Front::new();
+    front.begin(Some(&headers));
     front.add(&original, &branch);
     let mut merged = original;
-    front.apply(&headers, &mut merged);
+    front.apply(&mut merged);
     assert!(merged[..FRONT].iter().all(|&byte| byte == 9) && merged[FRONT..].iter().all(|&byte| byte == 7));
 }

@@ -6,7 +6,7 @@
 
 use super::{Trace, Worker};
 use crate::BURST;
-use crate::branch::{Branch, End};
+use crate::branch::{Branch, End, IN_PLACE};
 use crate::burst::Burst;
 use crate::graph::Graph;
 use crate::inbox::{Fall, Why};
@@ -33,6 +33,13 @@ impl Fates {
         }
         self.ended |= 1 << slot;
     }
+}
+
+/// A fork of a chain.
+struct Place<'a> {
+    layout: &'a Layout,
+    chain: usize,
+    fork: &'a Fork,
 }
 
 /// What the ways to other cores and back took, in TSC cycles.
@@ -66,7 +73,9 @@ impl Worker {
             }
             match step {
                 Step::Run(position) => self.call(graph, chain, *position, burst, trace),
-                Step::Fork(fork) => self.fork(graph, &layout, chain, fork, burst, trace),
+                Step::Fork(fork) => {
+                    self.fork(graph, &Place { layout: &layout, chain, fork }, burst, trace);
+                }
             }
         }
         if burst.is_empty() {
@@ -79,15 +88,8 @@ impl Worker {
         }
     }
 
-    fn fork(
-        &mut self,
-        graph: &mut Graph,
-        layout: &Layout,
-        chain: usize,
-        fork: &Fork,
-        burst: &mut Burst,
-        trace: Trace,
-    ) {
+    fn fork(&mut self, graph: &mut Graph, place: &Place<'_>, burst: &mut Burst, trace: Trace) {
+        let Place { layout, chain, fork } = *place;
         for lane in 0..fork.branches.len() - 1 {
             if let Some(late) = graph.lanes[lane].late() {
                 self.take_back(graph, late);
@@ -98,19 +100,17 @@ impl Worker {
         let begun = tsc_if(measured);
         if can_run(graph, &branches) && mirror(&mut branches, burst) {
             let mirrored = tsc_if(measured);
-            let packets = burst.len() as u64;
+            let packets = burst.len();
             let now = if layout.replay { trace.arrival } else { self.now };
-            for branch in branches.iter_mut().flatten() {
-                (branch.now, branch.measured) = (now, measured);
-            }
-            let crossing = self.run_branches(graph, layout, chain, &mut branches);
+            branches.iter_mut().flatten().for_each(|branch| branch.work.begin(now, measured));
+            let crossing = self.run_branches(graph, place, &mut branches, burst);
             let back = tsc_if(measured);
-            self.merge(graph, layout, chain, fork, &mut branches, burst);
+            self.merge(graph, place, &mut branches, burst, packets);
             if let Some(crossing) = crossing {
                 let stats = &graph.stats.chains[chain].fork;
                 stats.forks.add(1);
-                stats.packets.add(packets);
-                stats.copies.add(packets * (fork.branches.len() as u64 - 1));
+                stats.packets.add(packets as u64);
+                stats.copies.add(packets as u64 * (fork.branches.len() as u64 - 1));
                 stats.mirror.add(mirrored.saturating_sub(begun));
                 stats.handoff.add(crossing.handoff);
                 stats.wait.add(crossing.wait);
@@ -139,21 +139,21 @@ impl Worker {
     fn run_branches(
         &mut self,
         graph: &mut Graph,
-        layout: &Layout,
-        chain: usize,
+        place: &Place<'_>,
         branches: &mut [Option<Box<Branch>>],
+        burst: &mut Burst,
     ) -> Option<Crossing> {
         let mut away = 0u32;
         for (number, place) in branches.iter_mut().enumerate() {
             let Some(mut branch) = place.take() else { continue };
-            for member in &mut branch.nfs {
+            for member in &mut branch.work.nfs {
                 member.instance = graph.instances[member.nf].take();
             }
             if number == 0 {
                 *place = Some(branch);
                 continue;
             }
-            branch.sent = tsc_if(branch.measured);
+            branch.sent = tsc_if(branch.work.measured);
             match graph.lanes[number - 1].send(branch) {
                 Ok(()) => away |= 1 << number,
                 // Without room it runs here.
@@ -163,11 +163,16 @@ impl Worker {
                 }
             }
         }
+        let mut measured = false;
         if let Some(Some(own)) = branches.first_mut() {
-            own.run();
+            if own.works_in_place() {
+                own.work.run(burst)
+            } else {
+                own.run()
+            }
+            measured = own.work.measured;
         }
-        let patience = layout.chains[chain].patience;
-        let measured = branches.first().is_some_and(|own| own.as_ref().is_some_and(|own| own.measured));
+        let patience = place.layout.chains[place.chain].patience;
         let waiting = tsc_if(measured);
         let (mut crossing, mut looked) = (Crossing { handoff: 0, wait: 0 }, waiting);
         let mut known = measured && away != 0;
@@ -176,8 +181,8 @@ impl Worker {
             match place {
                 Some(branch) if measured => {
                     let now = dpdk::tsc();
-                    let there = branch.began.saturating_sub(branch.sent);
-                    let back = now.saturating_sub(branch.ended.max(looked));
+                    let there = branch.work.began.saturating_sub(branch.sent);
+                    let back = now.saturating_sub(branch.work.ended.max(looked));
                     crossing.handoff = crossing.handoff.max(there + back);
                     looked = now;
                 }
@@ -189,38 +194,50 @@ impl Worker {
         known.then_some(crossing)
     }
 
-    /// Brings the results into the burst.
+    /// Brings the results into the burst, of which there were so many packets.
     fn merge(
         &mut self,
         graph: &mut Graph,
-        layout: &Layout,
-        chain: usize,
-        fork: &Fork,
+        place: &Place<'_>,
         branches: &mut [Option<Box<Branch>>],
         burst: &mut Burst,
+        packets: usize,
     ) {
+        let Place { layout, chain, fork } = *place;
         let mut fates = Fates { first: [None; BURST], ended: 0 };
         for (plan, branch) in fork.branches.iter().zip(branches.iter_mut()) {
             match branch {
-                Some(branch) => branch.ends.drain(..).for_each(|end| fates.end(end)),
+                Some(branch) => branch.work.ends.drain(..).for_each(|end| fates.end(end)),
                 None => {
                     let passes = fork.harmless && layout.chains[chain].on_timeout == OnPanic::Bypass;
                     self.miss(graph, chain, &plan.positions);
                     if let Some(&position) = plan.positions.first().filter(|_| !passes) {
                         let verdict = Verdict::Drop(Reason::BRANCH_TIMEOUT);
-                        (0..burst.len() as u8).for_each(|slot| fates.end(End { slot, position, verdict }));
+                        (0..packets as u8).for_each(|slot| fates.end(End { slot, position, verdict }));
                     }
                 }
             }
         }
-        count(graph, chain, fork, &fates, burst.len());
-        write(branches, fates.ended, burst);
+        count(graph, place, &fates, packets);
+        // What the worker's own branch has dropped is out of the burst already.
+        let slots = match branches.first() {
+            Some(Some(own)) if own.works_in_place() => own.work.slots,
+            _ => IN_PLACE,
+        };
+        let slots = &slots[..burst.len()];
+        write(branches, slots, fates.ended, burst, &mut self.fronts);
+        // Somebody who is late has a reference, and there was no mbuf for a copy to write to.
+        let position = fork.branches.iter().flat_map(|branch| &branch.positions).copied().max().unwrap_or(0);
+        for (i, &slot) in slots.iter().enumerate().filter(|(i, _)| burst.exceptions >> i & 1 == 1) {
+            fates.end(End { slot, position, verdict: burst.verdict(i) });
+        }
         if fork.reparse {
             (0..burst.len()).for_each(|i| burst.reparse(i));
         }
         if fates.ended != 0 {
             settle(graph, chain, &fates);
-            burst.remove(fates.ended);
+            let gone = slots.iter().enumerate().filter(|(_, slot)| fates.ended >> **slot & 1 == 1);
+            burst.remove(gone.fold(0, |mask, (i, _)| mask | 1 << i));
         }
         for branch in branches.iter_mut().flatten() {
             self.disband(graph, chain, branch);
@@ -244,16 +261,17 @@ impl Worker {
     /// Everybody goes home after a branch.
     fn disband(&mut self, graph: &mut Graph, chain: usize, branch: &mut Branch) {
         branch.burst.clear();
-        for member in &mut branch.nfs {
+        let work = &mut branch.work;
+        for member in &mut work.nfs {
             graph.instances[member.nf] = member.instance.take();
         }
-        if let Some(member) = branch.fell.take().map(|index| &branch.nfs[index]) {
+        if let Some(member) = work.fell.take().map(|index| &work.nfs[index]) {
             self.poison(graph, member.nf, Some((chain, member.position)));
         }
         // Events and changes of replicated state: NFs that make packets are in no branch.
-        for (index, mut left) in branch.left.drain(..) {
+        for (index, mut left) in work.left.drain(..) {
             std::mem::swap(&mut self.outbox, &mut left);
-            self.carry_out(graph, branch.nfs[index].nf, None);
+            self.carry_out(graph, work.nfs[index].nf, None);
             std::mem::swap(&mut self.outbox, &mut left);
         }
     }
@@ -262,10 +280,10 @@ impl Worker {
     /// place.
     fn take_back(&mut self, graph: &mut Graph, mut late: Box<Branch>) {
         late.burst.clear();
-        late.ends.clear();
-        late.left.clear();
-        let fell = late.fell.take();
-        for (index, member) in late.nfs.iter_mut().enumerate() {
+        late.work.ends.clear();
+        late.work.left.clear();
+        let fell = late.work.fell.take();
+        for (index, member) in late.work.nfs.iter_mut().enumerate() {
             let place = &mut graph.instances[member.nf];
             let instance = member.instance.take();
             if place.is_none() && fell != Some(index) {
@@ -283,7 +301,7 @@ impl Worker {
 fn can_run(graph: &Graph, branches: &[Option<Box<Branch>>]) -> bool {
     branches.iter().all(|branch| {
         let is_there = |nf: usize| graph.instances[nf].is_some();
-        branch.as_ref().is_some_and(|branch| branch.nfs.iter().all(|member| is_there(member.nf)))
+        branch.as_ref().is_some_and(|branch| branch.work.nfs.iter().all(|member| is_there(member.nf)))
     })
 }
 
@@ -297,11 +315,11 @@ fn mirror(branches: &mut [Option<Box<Branch>>], burst: &mut Burst) -> bool {
 }
 
 /// Counts the packets that each NF would have been given in the chain's order: those that none before it ended.
-fn count(graph: &Graph, chain: usize, fork: &Fork, fates: &Fates, packets: usize) {
-    for &position in fork.branches.iter().flat_map(|branch| &branch.positions) {
+fn count(graph: &Graph, place: &Place<'_>, fates: &Fates, packets: usize) {
+    for &position in place.fork.branches.iter().flat_map(|branch| &branch.positions) {
         let missed = (0..packets).filter(|&i| fates.first[i].is_some_and(|(first, _)| first < position));
         let missed = if fates.ended == 0 { 0 } else { missed.count() };
-        graph.stats.chains[chain].nodes[position].packets.add((packets - missed) as u64);
+        graph.stats.chains[place.chain].nodes[position].packets.add((packets - missed) as u64);
     }
 }
 
@@ -318,38 +336,49 @@ fn settle(graph: &Graph, chain: usize, fates: &Fates) {
     }
 }
 
-/// Writes into the burst what branches wrote into their copies of the packets that have not ended.
-fn write(branches: &mut [Option<Box<Branch>>], ended: u32, burst: &mut Burst) {
+/// Writes into the burst what branches wrote into their copies of the packets that have not ended. `slots`: the places
+/// that its packets had when it was mirrored.
+fn write(
+    branches: &mut [Option<Box<Branch>>],
+    slots: &[u8],
+    ended: u32,
+    burst: &mut Burst,
+    fronts: &mut [Front; BURST],
+) {
     // References of those that only read go first: then the burst has its packets for itself again.
     for branch in branches.iter_mut().flatten().filter(|branch| branch.copies == Copies::Nothing) {
+        burst.mbufs.reunite(&mut branch.burst.mbufs);
         branch.burst.clear();
     }
-    let left = (0..burst.len()).filter(|i| ended >> i & 1 == 0);
-    let writers = || branches.iter().flatten().filter(|branch| branch.copies != Copies::Nothing);
-    let (front, whole) = writers().fold((0, 0), |(front, whole), branch| match branch.copies {
-        Copies::Whole => (front, whole + 1),
-        _ => (front + 1, whole),
-    });
+    let left =
+        || slots.iter().map(|&slot| usize::from(slot)).enumerate().filter(|(_, slot)| ended >> slot & 1 == 0);
+    let of = |copies| branches.iter().flatten().filter(move |branch| branch.copies == copies).count();
+    let (whole, writers) = (of(Copies::Whole), of(Copies::Front));
     if whole > 0 {
         // It is the only one that writes.
-        for i in left {
+        for (i, slot) in left() {
             for branch in branches.iter_mut().flatten() {
-                if let Some(mbuf) = branch.take(i) {
+                if let Some(mbuf) = branch.take(slot) {
                     burst.replace(i, mbuf);
                 }
             }
         }
-    } else if front > 0 {
-        for i in left {
-            let headers = burst.headers(i);
-            let mut sum = Front::new(&headers);
-            for branch in branches.iter_mut().flatten() {
-                if let Some(copy) = branch.take(i) {
-                    sum.add(burst.bytes(i), copy.data());
+    } else if writers > 0 {
+        for (i, slot) in left() {
+            // Checksums that two have changed need their places to be known.
+            let headers = (writers > 1).then(|| burst.headers(i));
+            fronts[slot].begin(headers.as_ref());
+            for branch in branches.iter().flatten() {
+                if let Some(copy) = branch.copy_of(slot) {
+                    fronts[slot].add(burst.bytes(i), copy.data());
                 }
             }
+        }
+        // Copies may refer to the rest of their packets, which nobody can write to meanwhile.
+        branches.iter_mut().flatten().for_each(|branch| branch.burst.clear());
+        for (i, slot) in left() {
             if let Some(bytes) = burst.bytes_mut(i) {
-                sum.apply(&headers, bytes);
+                fronts[slot].apply(bytes);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use dpdk_sys::{BRAID_F_NOT_DIRECT, rte_pktmbuf_copy};
+use dpdk_sys::{BRAID_F_NOT_DIRECT, rte_mempool, rte_pktmbuf_copy};
 
 use super::segment::SegmentMut;
 use super::{Mbuf, SegmentsMut};
@@ -88,6 +88,11 @@ impl Mbuf {
     #[must_use]
     pub fn share(&mut self) -> Mbuf {
         for segment in std::iter::successors(Some(self.head()), |segment| segment.next()) {
+            // The only one: nobody else counts at the same time, and no atomic addition is needed.
+            if segment.references().load(Ordering::Acquire) == 1 {
+                segment.references().store(2, Ordering::Relaxed);
+                continue;
+            }
             // Relaxed, as in Arc: who has a reference can make another without ordering anything.
             if segment.references().fetch_add(1, Ordering::Relaxed) > MOST_REFERENCES {
                 // As Arc does: thousands of references have been leaked, and a wrapped count would free
@@ -98,6 +103,24 @@ impl Mbuf {
         // SAFETY: one more reference to each segment exists now, for this value. No writer: self is
         // borrowed, and from now on nobody holds the only reference.
         unsafe { Mbuf::from_raw(self.0) }
+    }
+
+    /// Ends a second reference to this packet. Where there is no third one nobody else counts at the same time, and no
+    /// atomic addition is needed.
+    #[inline(always)]
+    pub(crate) fn rejoin(&mut self, twin: Mbuf) {
+        let head = self.head();
+        // Acquires what those did who gave up other references.
+        if self.0 == twin.0 && head.count() == 1 && head.references().load(Ordering::Acquire) == 2 {
+            head.references().store(1, Ordering::Relaxed);
+            std::mem::forget(twin);
+        }
+    }
+
+    /// The pool that the first segment came from.
+    #[inline(always)]
+    pub(crate) fn mempool(&self) -> *mut rte_mempool {
+        self.head().pool()
     }
 
     /// A copy of bytes and metadata in mbufs of the same pool. `None`: the pool is exhausted.
