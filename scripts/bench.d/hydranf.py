@@ -109,14 +109,17 @@ def helpers_ns(process):
 
 
 def away(segment, path, cycles):
-    """The NFs that run on the helper: the branch that is the second longest, at each mirror."""
+    """The NFs that run on the helper: of each mirror's branches, the longest first, those that the worker does not take."""
     (what, inner), = segment.items()
     if what == "nf":
         return []
     if what == "series":
         return [nf for part in inner for nf in away(part, path, cycles)]
-    branches = sorted((members(part) for part in inner), key=lambda nfs: -sum(cycles[path[nf]] for nf in nfs))
-    return [path[nf] for nf in branches[1]]
+    taken = lambda nfs: sum(cycles[path[nf]] for nf in nfs)
+    shares = [[], []]
+    for nfs in sorted((members(part) for part in inner), key=lambda nfs: -taken(nfs)):
+        min(shares, key=lambda share: (taken(share), len(share))).extend(nfs)
+    return [path[nf] for nf in min(shares, key=taken)]
 
 
 def members(segment):

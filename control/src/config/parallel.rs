@@ -37,9 +37,10 @@ impl Config {
             let chain = self.chains.iter().find(|chain| chain.name == name);
             chain.map_or((Mode::Off, 0..0), |chain| (chain.parallel, chain.name_span.clone()))
         };
+        let helpers = self.helpers_to_have(plan);
         let chains = stages(plan, delays).into_iter().map(|(chain, stages)| {
             let (mode, span) = mode(&chain);
-            let choice = decide(&stages, mode, delays.costs(&chain))
+            let choice = decide(&stages, mode, delays.costs(&chain), helpers)
                 .map_err(|error| Diagnostic::error(span, format!("chain '{chain}': {error}")))?;
             Ok(Decision { chain, mode, choice })
         });

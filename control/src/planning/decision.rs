@@ -22,19 +22,22 @@ pub enum Mode {
 /// How long the solvers may take for a chain that is too long to be planned exactly.
 const EFFORT: Effort = Effort { time: Duration::from_millis(200), seed: 1 };
 
-/// Plans a chain as `mode` has it. Of branches side by side the longest comes first.
+/// Plans a chain as `mode` has it, for a worker with so many helpers; without any as if there were enough, since then
+/// the engine runs all in order. Of branches side by side the longest comes first.
 ///
 /// # Errors
 /// More NFs than are planned for.
-pub fn decide(stages: &[Stage], mode: Mode, costs: Costs) -> Result<Choice, DagError> {
+pub fn decide(stages: &[Stage], mode: Mode, costs: Costs, helpers: usize) -> Result<Choice, DagError> {
     let (dag, _) = graph(stages)?;
+    let cores = (helpers > 0).then_some(helpers + 1);
     let known = stages.iter().all(|stage| stage.cycles.is_some());
     let mut choice = match mode {
         Mode::Off => stay(&dag, "it is to run in order"),
         Mode::Auto if !known => stay(&dag, &unknown(stages)),
-        Mode::Auto => choose(&dag, costs, EFFORT),
+        Mode::Auto => choose(&dag, costs, cores, EFFORT),
         Mode::Max => {
-            let segment = most_parallel(&dag);
+            let all = most_parallel(&dag);
+            let segment = cores.map_or_else(|| all.clone(), |cores| all.within(cores, dag.delays()));
             let reason = "it is to run side by side as far as the rules allow".to_owned();
             Choice { latency: segment.latency(dag.delays(), costs), segment, reason }
         }

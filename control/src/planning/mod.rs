@@ -201,7 +201,7 @@ pub fn plan_chain(
     });
     let sequence = Segment::sequence(dag.len());
     let auto = if delays_known {
-        choose(&dag, costs, effort)
+        choose(&dag, costs, None, effort)
     } else {
         let reason = decision::unknown(stages);
         Choice { segment: sequence.clone(), latency: dag.sequential(), reason }

@@ -15,8 +15,9 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// The plan with the least latency, costs included; the chain as it stands where none is faster than that.
-pub fn choose(dag: &Dag, costs: Costs, effort: Effort) -> Choice {
+/// The plan with the least latency on so many cores (without a number on as many as it takes), costs included; the chain
+/// as it stands where none is faster than that.
+pub fn choose(dag: &Dag, costs: Costs, cores: Option<usize>, effort: Effort) -> Choice {
     let sequential = dag.sequential();
     let stay = |reason: String| Choice { segment: Segment::sequence(dag.len()), latency: sequential, reason };
     if dag.len() < 2 {
@@ -26,7 +27,10 @@ pub fn choose(dag: &Dag, costs: Costs, effort: Effort) -> Choice {
     if bound == sequential {
         return stay("each NF that takes time must wait for the one before it".to_owned());
     }
-    let priced = |segment: Segment| (segment.latency(dag.delays(), costs), segment.operations(), segment);
+    let priced = |segment: Segment| {
+        let segment = cores.map_or_else(|| segment.clone(), |cores| segment.within(cores, dag.delays()));
+        (segment.latency(dag.delays(), costs), segment.operations(), segment)
+    };
     let best = match frontier(dag, costs) {
         Some(points) => points.into_iter().map(|point| point.segment).map(priced).collect(),
         None => vec![priced(construct(dag, Solver::GeneticGrouping, effort).segment)],

@@ -100,6 +100,34 @@ impl Segment {
         }
     }
 
+    /// What so many cores make of it, of which one does all that is not side by side: branches beyond them share one,
+    /// in the chain's order, so that the longest takes as little time as can be; what is side by side within a branch
+    /// is in order.
+    pub fn within(&self, cores: usize, delays: &[u64]) -> Segment {
+        let in_order = |mut nfs: Vec<usize>| {
+            nfs.sort_unstable();
+            Segment::series(nfs.into_iter().map(Segment::Nf))
+        };
+        match self {
+            Segment::Nf(nf) => Segment::Nf(*nf),
+            Segment::Series(parts) => Segment::series(parts.iter().map(|part| part.within(cores, delays))),
+            Segment::Parallel(parts) => {
+                let of =
+                    |nfs: &[usize]| nfs.iter().map(|nf| delays.get(*nf).copied().unwrap_or(0)).sum::<u64>();
+                let mut branches: Vec<Vec<usize>> = parts.iter().map(Segment::nfs).collect();
+                // The longest first, each to the core that has least to do.
+                branches.sort_by_key(|nfs| std::cmp::Reverse(of(nfs)));
+                let mut shares = vec![Vec::new(); cores.clamp(1, branches.len().max(1))];
+                for nfs in branches {
+                    if let Some(least) = shares.iter_mut().min_by_key(|share| (of(share), share.len())) {
+                        least.extend(nfs);
+                    }
+                }
+                Segment::parallel(shares.into_iter().map(in_order))
+            }
+        }
+    }
+
     /// Time from its start to its end.
     pub fn latency(&self, delays: &[u64], costs: Costs) -> u64 {
         let parts = self.parts().iter().map(|part| part.latency(delays, costs));

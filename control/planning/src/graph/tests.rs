@@ -111,18 +111,45 @@ fn nfs_that_may_not_be_exchanged_stay_in_order_within_a_branch() {
 fn auto_stays_sequential_where_side_by_side_does_not_pay() {
     let costs = Costs { mirror: 10, handoff: 20, merge: 10 };
     let dag = Dag::new(vec![100, 10, 10], &[]).unwrap();
-    let choice = choose(&dag, costs, QUICK);
+    let choice = choose(&dag, costs, None, QUICK);
     assert!(!choice.segment.is_parallel());
     assert_eq!(choice.latency, 120);
     assert_eq!(choice.reason, "side by side saves 20 and costs 20: 120 instead of 120");
 
     let dag = Dag::new(vec![1000, 900, 800], &[]).unwrap();
-    let choice = choose(&dag, costs, QUICK);
+    let choice = choose(&dag, costs, None, QUICK);
     assert_eq!((choice.segment.operations(), choice.latency), (2, 1040));
     assert_eq!(choice.reason, "1040 instead of 2700: 61.5 % less, with 2 mirror/merge operations");
 
     let dag = Dag::new(vec![1000, 900], &[(0, 1)]).unwrap();
-    assert_eq!(choose(&dag, costs, QUICK).reason, "each NF that takes time must wait for the one before it");
+    assert_eq!(
+        choose(&dag, costs, None, QUICK).reason,
+        "each NF that takes time must wait for the one before it"
+    );
+}
+
+#[test]
+fn branches_beyond_the_cores_share_one() {
+    let six = Segment::parallel((0..6).map(Segment::Nf));
+    let delays = [300; 6];
+    let names: Vec<String> = (0..6).map(|nf| format!("m{nf}")).collect();
+    let text = |cores| six.within(cores, &delays).text(&names);
+    assert_eq!(text(1), "m0 > m1 > m2 > m3 > m4 > m5");
+    assert_eq!(text(2), "m0 > m2 > m4 | m1 > m3 > m5");
+    assert_eq!(text(9), "m0 | m1 | m2 | m3 | m4 | m5");
+    let nested = Segment::series([
+        Segment::Nf(0),
+        Segment::parallel([
+            Segment::Nf(3),
+            Segment::series([Segment::Nf(1), Segment::parallel([Segment::Nf(2), Segment::Nf(4)])]),
+        ]),
+    ]);
+    assert_eq!(nested.within(2, &[1, 1, 1, 9, 1]).text(&names), "m0 > (m3 | m1 > m2 > m4)");
+
+    // On two cores three take as long as the longer two of them.
+    let dag = Dag::new(vec![1000, 900, 800], &[]).unwrap();
+    let choice = choose(&dag, Costs::NONE, Some(2), QUICK);
+    assert_eq!((choice.segment.operations(), choice.latency), (1, 1700));
 }
 
 #[test]
@@ -168,7 +195,7 @@ proptest! {
     #[test]
     fn the_chosen_plan_is_never_slower_than_the_chain(dag in graphs(), each in 0u64..30) {
         let costs = Costs { mirror: each, handoff: 2 * each, merge: each };
-        let choice = choose(&dag, costs, QUICK);
+        let choice = choose(&dag, costs, None, QUICK);
         prop_assert_eq!(choice.segment.check(&dag), Ok(()));
         prop_assert!(choice.latency <= dag.sequential());
         prop_assert_eq!(choice.segment.latency(dag.delays(), costs), choice.latency);
