@@ -62,10 +62,48 @@ pub fn all_in_one(eal: &dpdk::Eal, folder: &Folder) -> PathBuf {
         }
         now += GAP;
     }
+    for frame in long_headers() {
+        now += GAP;
+        writer.write(now, frame.len() as u32, [frame.as_slice()]).expect("written");
+    }
     writer.finish().expect("finished");
     println!("{read} captures, {refused} of other links");
     assert!(read > 0);
     all
+}
+
+/// UDP over IPv6 behind options of all lengths, which end before, at and behind what branches have as a copy.
+fn long_headers() -> Vec<Vec<u8>> {
+    let frame = |blocks: u8| {
+        let options = 8 * (usize::from(blocks) + 1);
+        let payload = 300;
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0];
+        frame.extend_from_slice(&((options + 8 + payload) as u16).to_be_bytes());
+        frame.extend_from_slice(&[60, 64]);
+        for end in [1, 2] {
+            frame.extend_from_slice(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, end]);
+        }
+        // Destination options: one that pads, of up to 255 bytes, and more of them behind it.
+        let mut padding = options - 2;
+        frame.extend_from_slice(&[17, blocks]);
+        while padding > 0 {
+            let one = padding.min(255);
+            frame.extend_from_slice(if one == 1 { &[0][..] } else { &[1][..] });
+            if one > 1 {
+                frame.push(one as u8 - 2);
+                frame.resize(frame.len() + one - 2, 0);
+            }
+            padding -= one;
+        }
+        let ports = 4000 + u16::from(blocks);
+        frame.extend_from_slice(&ports.to_be_bytes());
+        frame.extend_from_slice(&[0, 53]);
+        frame.extend_from_slice(&((8 + payload) as u16).to_be_bytes());
+        frame.extend_from_slice(&[0, 0]);
+        frame.resize(frame.len() + payload, 0x61);
+        frame
+    };
+    (0..40).chain([100, 200, 255]).map(frame).collect()
 }
 
 fn played(eal: &dpdk::Eal, input: &Path, output: &Path) -> bool {

@@ -28,7 +28,7 @@ pub(crate) struct Branch {
 /// The NFs of a branch, and what they say.
 pub(crate) struct Work {
     /// The chain, and its identifier.
-    chain: (usize, u32),
+    pub chain: (usize, u32),
     pub nfs: Vec<Member>,
     /// By place in the branch's burst: the place in the burst that was mirrored.
     pub slots: [u8; BURST],

@@ -89,11 +89,13 @@ pub(crate) enum Why {
     Panic,
     /// Its branch did not answer in time.
     Silent,
-    /// It answered after another one had taken its place.
+    /// Another one has its place.
     Replaced,
+    /// It is there again, as a new one.
+    Restarted,
 }
 
-/// An instance is no longer there; it comes along where it can, to be dropped away from the packets.
+/// An instance is no longer there, or there again; it comes along where it can, to be dropped away from the packets.
 pub(crate) struct Fall {
     pub time: Time,
     pub nf: usize,

@@ -139,9 +139,13 @@ impl Watch {
             Why::Panic => "panicked",
             Why::Silent => "timed_out",
             Why::Replaced => return,
+            Why::Restarted => "restarted",
         };
         let name = self.name_of(nf, generation);
         self.tell(time, format!("nf.{name}"), what, worker as u64);
+        if why == Why::Restarted {
+            return;
+        }
         let entry = self.panics.entry((worker, name.clone())).or_insert((BACK_OFF.0, Instant::now()));
         if entry.1.elapsed() > FORGIVEN {
             entry.0 = BACK_OFF.0;
@@ -195,6 +199,7 @@ impl Watch {
                 instance
             }));
             let (nf, generation) = (restart.nf, restart.generation);
+            // Its worker says whether it has taken it.
             let told = match (made, inner.crew.hands.get(restart.worker)) {
                 (Ok(instance), Some(hand)) => hand.tell(Message::Replace { nf, generation, instance }),
                 _ => false,
@@ -202,9 +207,7 @@ impl Watch {
             drop(inner);
             if !told {
                 self.restarts.push(Restart { due: Instant::now() + BACK_OFF.1, ..restart });
-                continue;
             }
-            self.tell_now(format!("nf.{}", restart.name), "restarted", restart.worker as u64);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::burst::Burst;
 use crate::clock::Clock;
 use crate::cx::Outbox;
 use crate::graph::{Graph, Notice};
-use crate::inbox::{Message, Outlet, Signals};
+use crate::inbox::{Message, Outlet, Signals, Why};
 use crate::merge::Front;
 use crate::nf::Nf;
 use crate::plan::Idle;
@@ -142,6 +142,11 @@ impl Worker {
 
     fn read_mail(&mut self, signals: &Signals) -> bool {
         signals.mail.store(false, Release);
+        // Messages find everybody at home who can be.
+        if let Some(mut graph) = self.graph.take() {
+            self.take_late(&mut graph);
+            self.graph = Some(graph);
+        }
         loop {
             match self.inbox.try_recv() {
                 Ok(message) => {
@@ -206,12 +211,16 @@ impl Worker {
             }
             Message::Return(graph) => self.graph = Some(graph),
             Message::Replace { nf, generation, instance } => {
-                if let Some(graph) = &mut self.graph
-                    && graph.layout.generation == generation
-                    && let Some(place @ None) = graph.instances.get_mut(nf)
-                {
-                    *place = Some(instance);
-                }
+                let graph = self.graph.as_mut().filter(|graph| graph.layout.generation == generation);
+                let (instance, why) = match graph.and_then(|graph| graph.instances.get_mut(nf)) {
+                    Some(place @ None) => {
+                        *place = Some(instance);
+                        (None, Why::Restarted)
+                    }
+                    // Who was late is back.
+                    _ => (Some(instance), Why::Replaced),
+                };
+                self.report(nf, generation, instance, why);
             }
             Message::Exit => return false,
         }
@@ -227,6 +236,7 @@ impl Worker {
         if !graph.layout.replay {
             self.now = self.clock.at(tsc);
         }
+        self.take_late(graph);
         let mut work = 0;
         let mut burst = self.borrow_burst();
         for index in 0..graph.rings_in.len() {

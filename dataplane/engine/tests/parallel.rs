@@ -121,6 +121,24 @@ fn a_branch_that_is_silent_costs_its_burst_and_comes_back_late() {
 }
 
 #[test]
+fn a_branch_that_is_late_keeps_its_nf_where_no_packet_follows() {
+    let input = example("mixed.pcap");
+    let ports =
+        vec![vdev("in", &format!("net_pcap0,rx_pcap={}", input.display())), vdev("out", "net_null1,no-rx=1")];
+    let nfs = vec![nf("mark", "marker", "{ source = true }"), nf("slow", "sleeper", "{ millis = 50 }")];
+    let plan = with(plan(1, ports, nfs), 1, Parallel(vec![Nf(0), Nf(1)]), Duration::from_millis(5));
+    let engine = Engine::start(&rig::eal(), plan).expect("start");
+    let late = |now: &Snapshot| now.chains["chain"].nfs["slow"].dropped.contains_key("branch_timeout");
+    wait_for(&engine, "it is late", late);
+    // It is back long before another one would take its place.
+    std::thread::sleep(Duration::from_millis(500));
+    let events: Vec<_> = engine.events().try_iter().map(|event| event.name).collect();
+    assert!(events.contains(&"timed_out".into()) && !events.contains(&"restarted".into()), "{events:?}");
+    let end = engine.stop().expect("stop");
+    assert!(end.packets.balanced() && end.packets.held == 0, "{:?}", end.packets);
+}
+
+#[test]
 fn segments_come_and_go_under_traffic() {
     let nfs = || vec![nf("from", "marker", "{ source = true }"), nf("to", "marker", "{ source = false }")];
     let engine = Engine::start(&rig::eal(), null_plan(nfs())).expect("start");

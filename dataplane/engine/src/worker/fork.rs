@@ -11,7 +11,7 @@ use crate::burst::Burst;
 use crate::graph::Graph;
 use crate::inbox::{Fall, Why};
 use crate::layout::Layout;
-use crate::merge::Front;
+use crate::merge::{FRONT, Front};
 use crate::nf::Nf;
 use crate::plan::OnPanic;
 use crate::segment::{Copies, Fork, Step};
@@ -90,15 +90,10 @@ impl Worker {
 
     fn fork(&mut self, graph: &mut Graph, place: &Place<'_>, burst: &mut Burst, trace: Trace) {
         let Place { layout, chain, fork } = *place;
-        for lane in 0..fork.branches.len() - 1 {
-            if let Some(late) = graph.lanes[lane].late() {
-                self.take_back(graph, late);
-            }
-        }
         let mut branches = std::mem::take(&mut graph.forks[fork.number]);
         let measured = trace.started.is_some();
         let begun = tsc_if(measured);
-        if can_run(graph, &branches) && mirror(&mut branches, burst) {
+        if can_run(graph, &branches) && fronts_suffice(fork, burst) && mirror(&mut branches, burst) {
             let mirrored = tsc_if(measured);
             let packets = burst.len();
             let now = if layout.replay { trace.arrival } else { self.now };
@@ -247,12 +242,16 @@ impl Worker {
     /// A branch has not answered: its NFs are replaced, as those that panic.
     fn miss(&self, graph: &Graph, chain: usize, positions: &[usize]) {
         for &position in positions {
-            self.report(graph, graph.layout.chains[chain].path[position], None, Why::Silent);
+            self.report(
+                graph.layout.chains[chain].path[position],
+                graph.layout.generation,
+                None,
+                Why::Silent,
+            );
         }
     }
 
-    fn report(&self, graph: &Graph, nf: usize, instance: Option<Box<dyn Nf>>, why: Why) {
-        let generation = graph.layout.generation;
+    pub(super) fn report(&self, nf: usize, generation: u32, instance: Option<Box<dyn Nf>>, why: Why) {
         let fall = Fall { time: self.now, nf, generation, worker: self.index, instance, why };
         // The supervisor is gone only when the engine ends.
         let _ = self.outlet.panics.send(fall);
@@ -276,21 +275,42 @@ impl Worker {
         }
     }
 
+    /// Takes in branches that come back after their time.
+    #[inline]
+    pub(super) fn take_late(&mut self, graph: &mut Graph) {
+        for lane in 0..graph.lanes.len() {
+            if let Some(late) = graph.lanes[lane].late() {
+                self.take_back(graph, late);
+            }
+        }
+    }
+
     /// A branch came back after its time: its packets are gone already, its NFs go on where nobody has taken their
     /// place.
+    #[cold]
     fn take_back(&mut self, graph: &mut Graph, mut late: Box<Branch>) {
         late.burst.clear();
-        late.work.ends.clear();
-        late.work.left.clear();
-        let fell = late.work.fell.take();
-        for (index, member) in late.work.nfs.iter_mut().enumerate() {
+        let work = &mut late.work;
+        work.ends.clear();
+        let fell = work.fell.take();
+        let mut is_back = vec![false; work.nfs.len()];
+        for (index, member) in work.nfs.iter_mut().enumerate() {
             let place = &mut graph.instances[member.nf];
             let instance = member.instance.take();
+            if fell == Some(index) {
+                graph.stats.chains[work.chain.0].nodes[member.position].panics.add(1);
+            }
             if place.is_none() && fell != Some(index) {
                 *place = instance;
+                is_back[index] = true;
             } else if instance.is_some() {
-                self.report(graph, member.nf, instance, Why::Replaced);
+                self.report(member.nf, graph.layout.generation, instance, Why::Replaced);
             }
+        }
+        for (index, mut left) in work.left.drain(..).filter(|(index, _)| is_back[*index]) {
+            std::mem::swap(&mut self.outbox, &mut left);
+            self.carry_out(graph, work.nfs[index].nf, None);
+            std::mem::swap(&mut self.outbox, &mut left);
         }
         let (fork, place) = late.place;
         graph.forks[fork][place] = Some(late);
@@ -302,6 +322,24 @@ fn can_run(graph: &Graph, branches: &[Option<Box<Branch>>]) -> bool {
     branches.iter().all(|branch| {
         let is_there = |nf: usize| graph.instances[nf].is_some();
         branch.as_ref().is_some_and(|branch| branch.work.nfs.iter().all(|member| is_there(member.nf)))
+    })
+}
+
+/// The longest header of a transport protocol that NFs read: that of TCP.
+const LONGEST_L4: usize = 60;
+
+/// Whether branches that write to copies of the packets' first bytes find all headers there. Extension headers of IPv6
+/// can be longer.
+fn fronts_suffice(fork: &Fork, burst: &mut Burst) -> bool {
+    if !fork.branches.iter().any(|branch| branch.copies == Copies::Front) || burst.all_usual().is_some() {
+        return true;
+    }
+    (0..burst.len()).all(|i| {
+        burst.packet_len(i) <= FRONT || {
+            let headers = burst.headers(i);
+            let end = headers.l4_offset().or((!headers.is_ipv6()).then(|| headers.l3_offset()));
+            end.is_some_and(|end| end + LONGEST_L4 <= FRONT)
+        }
     })
 }
 
