@@ -1,7 +1,7 @@
 """The chains of Table 6.1 on two cores, in order and side by side: latency, speed, and what it costs in cycles.
 
 Each chain first runs in order. What its NFs took then is what `auto` plans by, and the critical path is computed from.
-`--write` puts the table into docs/run-in-parallel.md."""
+`--write` puts the tables into docs/run-in-parallel.md and README.md."""
 
 import argparse
 import atexit
@@ -20,8 +20,9 @@ from nfs import devices
 from programs import CONTROL, CORES, FOLDER, WORKER, Control, Hugepages, cpu_ns, finish_braid, run_testpmd, start_braid, stop, toml
 from throughput import UNIT, machine, show
 
-PAGE = Path("docs/run-in-parallel.md")
+PAGE, COSTS_PAGE = Path("docs/run-in-parallel.md"), Path("README.md")
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
+COSTS_MARKS = ("<!-- what a fork costs -->", "<!-- end of what a fork costs -->")
 SIZES = (512, 64, 1518)
 MODES = ("off", "max", "auto")
 CAPTURE = "asked"
@@ -54,8 +55,12 @@ COMMON = {
     "lb": works.balancer(),
 }
 PATHS = (("ids", "nat", "fw"), ("seal", "vpn", "monitor", "fw", "lb"), ("nat", "fw", "ids", "lb"), ("l2fwd", "nat", "fw"))
-# Two of equal weight: what can be cut where the critical path leaves something.
+# Two of equal weight: what can be cut where the critical path leaves something, and at the last size, where each has more
+# than 2 us to do, what it costs on two cores together.
 BALANCED = ("ids", "twin")
+LARGE = 9000
+# What it may cost more, on one core and on two.
+ONE_CORE, TWO_CORES = 0.03, 0.07
 
 
 class Chain:
@@ -71,7 +76,7 @@ class Chain:
         engine += ["hugepages = true"] if memory else []
         engine += [] if mode == "off" else ["helpers = 1", f'delays = "{self.delays}"', 'replan = "0s"']
         source, sink = devices(f"{CAPTURE}-{self.size}.pcap")
-        ports = {"a": (source, "mtu = 1700"), "b": (sink, "mtu = 1700")}
+        ports = {"a": (source, "mtu = 9100"), "b": (sink, "mtu = 9100")}
         chain = ['name = "all"', 'from = "a"', 'match = "ip"', f"path = {json.dumps(self.path)}", 'to = "b"']
         nfs = {nf: (NFS[self.kind] | COMMON)[nf] for nf in self.path}
         return toml(engine, ports, nfs, [[*chain, f'parallel = "{mode}"']], "bench.sock")
@@ -147,8 +152,16 @@ def one_round(chain, seconds, memory):
             # What the worker does, and what the helper does for it.
             "cycles": seen["cycles_per_packet"] + sum(cycles[nf] for nf in helped),
             "helper_ns": helper,
+            "fork": forks(seen.get("fork")),
         }
     return found, plan
+
+
+def forks(sums):
+    """Cycles per packet to mirror, to go to another core and back, to merge, and to wait; nothing where nothing was."""
+    if not sums or sums["packets"] == 0:
+        return None
+    return {what: sums[what] / sums["packets"] for what in ("mirror", "handoff", "merge", "wait")}
 
 
 def quietest(rounds):
@@ -161,7 +174,8 @@ def measure(runs, seconds, memory, sizes, kinds):
     for path in (*PATHS, BALANCED):
         for kind in [kind for kind in kinds if kind == "paper" or path != BALANCED]:
             # What stays in order is the same at all sizes.
-            for size in sizes if kind == "paper" else sizes[:1]:
+            large = (LARGE,) if path == BALANCED else ()
+            for size in (*sizes, *large) if kind == "paper" else sizes[:1]:
                 chain = Chain(path, kind, size)
                 print(f"{chain.name} ...", file=sys.stderr, flush=True)
                 rounds = [one_round(chain, seconds, memory) for _ in range(runs)]
@@ -210,8 +224,53 @@ def readers(runs, seconds, memory):
     return {UNIT: unit} | {name: statistics.median(all) / unit for name, all in mpps.items()}
 
 
+def one_core(runs, seconds, memory, sizes):
+    """What `max` takes on one core beside the chain in order: cycles per packet, by size."""
+    found = {}
+    for size in sizes:
+        chain, cycles = Chain(PATHS[0], "paper", size), {"off": [], "max": []}
+        for _ in range(runs):
+            for mode, all in cycles.items():
+                text = chain.text(mode, memory).replace("helpers = 1", "helpers = 0")
+                all.append(run(chain.name, text, seconds)[0]["chains"]["all"]["cycles_per_packet"])
+        found[size] = {mode: min(all) for mode, all in cycles.items()}
+    return found
+
+
 def percent(share):
     return f"{100 * share:.1f} %"
+
+
+def costs_table(results, alone):
+    """What mirror, hand-over and merge cost, by chain and size."""
+    lines = [
+        "| chain, `max` | B | mirror | hand-over | merge | all NFs in order | both cores together |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        found = result["figures"]
+        fork, off = found["max"]["fork"], found["off"]
+        if fork:
+            more = percent(busy(found["max"]) / off["cycles"] - 1)
+            nfs = sum(result["nfs"].values())
+            costs = " | ".join(f"{fork[what]:.0f}" for what in ("mirror", "handoff", "merge"))
+            lines.append(f"| {', '.join(result['chain'])} | {result['size']} | {costs} | {nfs:.0f} | {more} more |")
+    one = ", ".join(f"{percent(cycles['max'] / cycles['off'] - 1)} at {size} B" for size, cycles in sorted(alone.items()))
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Cycles per packet. *Both cores together*: what the worker and its helper do, without their waiting, beside the "
+            f"chain in order (aimed at: {percent(TWO_CORES)} for NFs of 2 µs, which those of the last row are). Without a "
+            f"helper, on one core, `max` takes more than the chain in order of {', '.join(PATHS[0])} by {one} (aimed at: "
+            f"{percent(ONE_CORE)}).",
+        ]
+    )
+
+
+def busy(figures):
+    """Cycles per packet of both cores without those in which the worker waits."""
+    return figures["cycles"] - figures["fork"]["wait"]
 
 
 def table(results, two, about):
@@ -270,12 +329,18 @@ def cut_of(result):
     return 1 - min(figures[mode]["p50"] for mode, apart in result["parallel"].items() if apart) / figures["off"]["p50"]
 
 
+def write(page, marks, text):
+    """Puts a text between two marks of a page."""
+    between = re.compile(f"{re.escape(marks[0])}.*{re.escape(marks[1])}", re.DOTALL)
+    page.write_text(between.sub(lambda _: f"{marks[0]}\n{text}\n{marks[1]}", page.read_text()))
+
+
 def write_files(sizes):
     works.write_files(["inspect"])
     with open(f"{FOLDER}/{RULES}", "w") as file:
         file.writelines(f"deny udp to any port {900 + number}\n" for number in range(99))
         file.write("allow ip\n")
-    for size in {64, *sizes}:
+    for size in {64, LARGE, *sizes}:
         path = f"{FOLDER}/{CAPTURE}-{size}.pcap"
         traffic.write_capture(path, (size,), traffic.to_service, words=True)
 
@@ -286,7 +351,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.7)
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--kinds", nargs="*", choices=("paper", "real"), default=("paper", "real"))
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE}")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE} and {COSTS_PAGE}")
     args = parser.parse_args()
     if len(CORES) < 2:
         return show("skipped: two cores are needed")
@@ -295,16 +360,17 @@ def main():
     atexit.register(memory.give_back)
     about = machine() | {"runs": args.runs, "seconds": args.seconds, "helper_core": CONTROL, "load_before": os.getloadavg()}
     two = readers(args.runs, args.seconds, memory.there)
+    alone = one_core(args.runs, args.seconds, memory.there, args.sizes)
     results = measure(args.runs, args.seconds, memory.there, args.sizes, args.kinds)
     about["load_after"] = os.getloadavg()
-    text = table(results, two, about)
+    text, costs = table(results, two, about), costs_table(results, alone)
     show(text)
-    report = {"machine": about, "readers": two, "results": results}
+    show(costs)
+    report = {"machine": about, "readers": two, "one_core": alone, "results": results}
     Path(f"{FOLDER}/hydranf.json").write_text(json.dumps(report, indent=1))
     if args.write:
-        between = re.compile(f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", re.DOTALL)
-        page = PAGE.read_text()
-        PAGE.write_text(between.sub(lambda _: f"{MARKS[0]}\n{text}\n{MARKS[1]}", page))
+        write(PAGE, MARKS, text)
+        write(COSTS_PAGE, COSTS_MARKS, costs)
 
 
 if __name__ == "__main__":
