@@ -72,7 +72,9 @@ class Chain:
         self.delays = f"{self.name}-delays.json"
 
     def text(self, mode, memory):
-        engine = [f"cores = [{WORKER}]", "buffers = { count = 65536 }"]
+        # Packets come in one piece: net_pcap does not play others for ever.
+        buffers = f"count = 8192, size = {LARGE + 1000}" if self.size == LARGE else "count = 65536"
+        engine = [f"cores = [{WORKER}]", f"buffers = {{ {buffers} }}"]
         engine += ["hugepages = true"] if memory else []
         engine += [] if mode == "off" else ["helpers = 1", f'delays = "{self.delays}"', 'replan = "0s"']
         source, sink = devices(f"{CAPTURE}-{self.size}.pcap")
@@ -342,7 +344,9 @@ def write_files(sizes):
         file.write("allow ip\n")
     for size in {64, LARGE, *sizes}:
         path = f"{FOLDER}/{CAPTURE}-{size}.pcap"
-        traffic.write_capture(path, (size,), traffic.to_service, words=True)
+        # Large ones as many as a NIC's queue holds: more would not be in any cache.
+        count = {"count": 1024} if size == LARGE else {}
+        traffic.write_capture(path, (size,), traffic.to_service, words=True, **count)
 
 
 def main():
