@@ -34,16 +34,7 @@ fn plan(kind: &str, workers: usize, config: &str) -> Plan {
         gates: vec![1],
         ..Site::default()
     };
-    let port = |name: &str, device: &str| PortPlan {
-        name: name.to_owned(),
-        device: Device::Dpdk(device.to_owned()),
-        rx_queues: None,
-        rx_descriptors: None,
-        tx_descriptors: None,
-        mtu: None,
-        promiscuous: None,
-        checksum_offload: false,
-    };
+    let port = |name: &str, device: &str| PortPlan::new(name, Device::Dpdk(device.to_owned()));
     Plan {
         cores: vec![0; workers],
         helpers: Vec::new(),

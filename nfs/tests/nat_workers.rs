@@ -43,16 +43,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn port(name: &str, device: Device) -> PortPlan {
-    PortPlan {
-        name: name.to_owned(),
-        device,
-        rx_queues: None,
-        rx_descriptors: None,
-        tx_descriptors: None,
-        mtu: None,
-        promiscuous: None,
-        checksum_offload: false,
-    }
+    PortPlan::new(name, device)
 }
 
 fn plan(workers: usize, input: &Path, output: &Path) -> Plan {

@@ -16,16 +16,7 @@ use wire::builder::{Builder, fragments, icmp_error};
 const CAPACITY: usize = 8;
 
 fn port(name: &str, device: Device) -> PortPlan {
-    PortPlan {
-        name: name.to_owned(),
-        device,
-        rx_queues: None,
-        rx_descriptors: None,
-        tx_descriptors: None,
-        mtu: None,
-        promiscuous: None,
-        checksum_offload: false,
-    }
+    PortPlan::new(name, device)
 }
 
 /// The packets that they make are of no flow.

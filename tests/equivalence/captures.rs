@@ -107,24 +107,14 @@ fn long_headers() -> Vec<Vec<u8>> {
 }
 
 fn played(eal: &dpdk::Eal, input: &Path, output: &Path) -> bool {
-    let port = |name: &str, device| PortPlan {
-        name: name.to_owned(),
-        device,
-        rx_queues: None,
-        rx_descriptors: None,
-        tx_descriptors: None,
-        mtu: None,
-        promiscuous: None,
-        checksum_offload: false,
-    };
     let plan = Plan {
         cores: vec![0],
         helpers: Vec::new(),
         idle: Idle::Adaptive,
         buffers: Buffers::default(),
         ports: vec![
-            port("in", Device::CaptureSource(input.to_owned())),
-            port("out", Device::CaptureSink(output.to_owned())),
+            PortPlan::new("in", Device::CaptureSource(input.to_owned())),
+            PortPlan::new("out", Device::CaptureSink(output.to_owned())),
         ],
         nfs: Vec::new(),
         chains: vec![ChainPlan {

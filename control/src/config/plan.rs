@@ -108,19 +108,9 @@ impl Config {
         if diagnostics.iter().any(|d| d.severity == Severity::Error) {
             return Err(self.errors(diagnostics));
         }
-        let port = |name: &str, device| PortPlan {
-            name: name.to_owned(),
-            device,
-            rx_queues: None,
-            rx_descriptors: None,
-            tx_descriptors: None,
-            mtu: None,
-            promiscuous: None,
-            checksum_offload: false,
-        };
         let ports = vec![
-            port(&chain.from, Device::CaptureSource(input.to_owned())),
-            port(&sink, Device::CaptureSink(output.to_owned())),
+            PortPlan::new(&chain.from, Device::CaptureSource(input.to_owned())),
+            PortPlan::new(&sink, Device::CaptureSink(output.to_owned())),
         ];
         let chains = vec![ChainPlan {
             name: chain.name.clone(),

@@ -79,6 +79,22 @@ pub struct PortPlan {
     pub checksum_offload: bool,
 }
 
+impl PortPlan {
+    /// A port that is as the device and its driver have it.
+    pub fn new(name: impl Into<String>, device: Device) -> PortPlan {
+        PortPlan {
+            name: name.into(),
+            device,
+            rx_queues: None,
+            rx_descriptors: None,
+            tx_descriptors: None,
+            mtu: None,
+            promiscuous: None,
+            checksum_offload: false,
+        }
+    }
+}
+
 /// What is behind a port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Device {

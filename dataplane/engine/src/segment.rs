@@ -59,20 +59,6 @@ pub(crate) enum Copies {
 
 /// Fields beyond the first bytes of a packet.
 const DEEP: Fields = Fields::of(&[Field::Payload, Field::VxlanVni, Field::Length]);
-/// Fields that say where others are.
-const STRUCTURE: Fields = Fields::of(&[
-    Field::EtherType,
-    Field::Vlan,
-    Field::IpVersion,
-    Field::IpFragment,
-    Field::IpProto,
-    Field::IpLength,
-    Field::IpOptions,
-    Field::L4Length,
-    Field::TcpOptions,
-    Field::MplsLabel,
-]);
-
 /// What the steps of a chain follow from.
 pub(crate) struct Terms<'a> {
     /// Of the NF at each place.
@@ -187,7 +173,9 @@ fn fork(branches: &[Segment], terms: &Terms<'_>, number: usize) -> Option<Fork> 
     Some(Fork {
         number,
         harmless: writers == 0 && !all().any(|effects| effects.may_drop),
-        reparse: all().any(|effects| effects.writes.intersects(STRUCTURE) || effects.changes_length),
+        reparse: all().any(|effects| {
+            effects.writes.intersects(Fields::STRUCTURE.with(Field::MplsLabel)) || effects.changes_length
+        }),
         branches,
     })
 }

@@ -10,18 +10,7 @@ use ids_rules::rule::{Protocol, Rule};
 use wire::{Field, Fields};
 
 /// By these fields packets are found to be good, and headers and payloads in them.
-const STRUCTURE: Fields = Fields::of(&[
-    Field::EtherType,
-    Field::Vlan,
-    Field::IpVersion,
-    Field::IpFragment,
-    Field::IpProto,
-    Field::IpLength,
-    Field::IpOptions,
-    Field::L4Length,
-    Field::TcpOptions,
-    Field::Length,
-]);
+const SHAPE: Fields = Fields::STRUCTURE.with(Field::Length);
 
 /// What an alert tells.
 const TOLD: Fields =
@@ -99,7 +88,7 @@ fn needs_others(rule: &Rule) -> Option<&'static str> {
 /// What these rules make an ids read. `tells`: alerts are written down.
 pub(super) fn reads(rules: &Rules, tells: bool) -> Fields {
     let told = if tells { TOLD } else { Fields::EMPTY };
-    rules.all.iter().fold(STRUCTURE | told, |reads, rule| reads | of_rule(&rule.rule))
+    rules.all.iter().fold(SHAPE | told, |reads, rule| reads | of_rule(&rule.rule))
 }
 
 fn of_rule(rule: &Rule) -> Fields {

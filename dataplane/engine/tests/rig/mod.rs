@@ -60,16 +60,7 @@ pub fn nf(name: &str, kind: &str, config: &str) -> NfPlan {
 }
 
 pub fn port(name: &str, device: Device) -> PortPlan {
-    PortPlan {
-        name: name.to_owned(),
-        device,
-        rx_queues: None,
-        rx_descriptors: None,
-        tx_descriptors: None,
-        mtu: None,
-        promiscuous: None,
-        checksum_offload: false,
-    }
+    PortPlan::new(name, device)
 }
 
 pub fn vdev(name: &str, device: &str) -> PortPlan {

@@ -185,6 +185,18 @@ impl Fields {
     pub const EMPTY: Fields = Fields(0);
     /// Every field.
     pub const ALL: Fields = Fields::of(&Field::ALL);
+    /// Those that say where others are.
+    pub const STRUCTURE: Fields = Fields::of(&[
+        Field::EtherType,
+        Field::Vlan,
+        Field::IpVersion,
+        Field::IpFragment,
+        Field::IpProto,
+        Field::IpLength,
+        Field::IpOptions,
+        Field::L4Length,
+        Field::TcpOptions,
+    ]);
 
     /// The set of these fields.
     pub const fn of(fields: &[Field]) -> Fields {
