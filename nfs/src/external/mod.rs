@@ -9,6 +9,7 @@ mod joint;
 mod lanes;
 mod merge;
 mod mirror;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -19,12 +20,10 @@ use engine::{
     Burst, Command, CommandError, ConfigError, Cx, Door, Effects, Kind, Nf, Reason, Site, WorkerSite,
 };
 use joint::Joint;
-use mirror::Mirror;
 use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
 use whole::Whole;
-use wire::{FlowKey, Headers};
 
 const NO_ID: Reason = Reason::new(0);
 const FULL: Reason = Reason::new(1);
@@ -56,7 +55,7 @@ pub struct External {
 /// What it has to do here.
 enum Part {
     Whole(Box<Whole>),
-    Mirror(Mirror),
+    Mirror,
     Merge(Box<Joint>),
 }
 
@@ -64,7 +63,7 @@ impl Nf for External {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         match &mut self.part {
             Part::Whole(whole) => whole.process(&self.plan, burst, cx),
-            Part::Mirror(mirror) => mirror.process(&self.plan, burst, cx),
+            Part::Mirror => mirror::process(&self.plan, burst, cx),
             Part::Merge(joint) => joint.process(&self.plan, burst, cx),
         }
     }
@@ -72,7 +71,7 @@ impl Nf for External {
     fn tick(&mut self, cx: &mut Cx<'_>) {
         match &mut self.part {
             Part::Whole(whole) => whole.expire(&self.plan, cx),
-            Part::Mirror(_) => {}
+            Part::Mirror => {}
             Part::Merge(joint) => joint.expire(&self.plan, cx),
         }
     }
@@ -80,13 +79,14 @@ impl Nf for External {
     fn drain(&mut self, cx: &mut Cx<'_>) {
         match &mut self.part {
             Part::Whole(whole) => whole.let_go(cx),
-            Part::Mirror(_) => {}
+            Part::Mirror => {}
             Part::Merge(joint) => joint.let_go(cx),
         }
     }
 
     fn adopt(&mut self, old: Box<dyn Nf>, cx: &mut Cx<'_>) {
         let Ok(mut old) = (old as Box<dyn Any>).downcast::<External>() else { return };
+        self.plan.numbers.go_on_from(&old.plan.numbers);
         if self.plan.goes_on_from(&old.plan) {
             self.part = old.part;
         } else {
@@ -100,23 +100,11 @@ impl Nf for External {
         }
         let (in_flight, held) = match &self.part {
             Part::Whole(whole) => (whole.in_flight(), whole.held()),
-            Part::Mirror(_) => (0, 0),
+            Part::Mirror => (0, 0),
             Part::Merge(joint) => (joint.in_flight(), joint.held()),
         };
         Ok(serde_json::json!({ "in_flight": in_flight, "held": held }))
     }
-}
-
-/// The flow of a packet, as far as its order goes. Fragments have no ports: they are in order among themselves.
-fn flow_hash(headers: &Headers, frame: &[u8]) -> u32 {
-    if headers.is_fragment() {
-        let fold = |address: u128| (address as u64 ^ (address >> 64) as u64) as u32;
-        return match headers.ipv4_addresses(frame) {
-            Some((src, dst)) => src ^ dst,
-            None => headers.ipv6_addresses(frame).map_or(0, |(src, dst)| fold(src ^ dst)),
-        };
-    }
-    FlowKey::from_packet(headers, frame).map_or(0, |key| key.symmetric_hash())
 }
 
 impl Kind for External {
@@ -160,9 +148,9 @@ impl Kind for External {
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
         let part = match plan.role {
-            Role::Both => Part::Whole(Box::new(Whole::new(plan))),
-            Role::Mirror => Part::Mirror(Mirror::new(worker)),
-            Role::Merge => Part::Merge(Box::new(Joint::new(plan))),
+            Role::Both => Part::Whole(Box::new(Whole::new(plan, worker))),
+            Role::Mirror => Part::Mirror,
+            Role::Merge => Part::Merge(Box::new(Joint::new(plan, worker))),
         };
         External { plan: Arc::clone(plan), part }
     }
