@@ -2,6 +2,7 @@
 
 use super::rig::{Folder, call, stats};
 use control::client::Client;
+use engine::Snapshot;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::TcpListener;
@@ -212,9 +213,14 @@ impl<'a> Cluster<'a> {
         })
     }
 
+    /// All counters of a server.
+    pub fn stats(&self, server: &str) -> Snapshot {
+        stats(&mut self.client(server))
+    }
+
     /// Packets that an NF has seen on a server.
     pub fn nf_packets(&self, server: &str, nf: &str) -> u64 {
-        let seen = stats(&mut self.client(server));
+        let seen = self.stats(server);
         seen.chains.values().filter_map(|chain| chain.nfs.get(nf)).map(|nf| nf.packets).sum()
     }
 }

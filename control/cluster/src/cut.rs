@@ -1,12 +1,13 @@
 //! Cuts chains where they go from one server to another, and joins the ends by tunnels.
 //!
-//! Two NFs that may run side by side and are on two servers get a mirror and a merge (M/M in the thesis). On the first
-//! server `external` in the role `mirror` sends a numbered copy into a loop of two ports, from where it goes to the second
-//! server by a hop of its own; there it passes the second NF and comes through another loop to the merge.
+//! Two NFs that may run side by side and are on two servers get a mirror and a merge. On the first server `external` in the
+//! role `mirror` sends a numbered copy into a loop of two ports, from where it goes to the second server by a hop of its
+//! own and passes the second NF. The merge is there (M/M in the thesis) or on the first server (MM), to which the copies
+//! come back by one hop more; in both cases through another loop.
 
 use crate::assign::{port_name, server_and_port};
 use crate::server::{By, Link, Server};
-use crate::wanted::{Beside, Chain, RESERVED, Wanted};
+use crate::wanted::{Beside, Chain, MergeOn, RESERVED, Wanted};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use toml::{Table, Value};
@@ -63,21 +64,30 @@ pub fn cut(
         let mut copies: Option<(&Beside, String)> = None;
         for (number, nf) in chain.path.names().iter().enumerate() {
             let there = at(nf)?;
+            let next = chain.path.names().get(number + 1);
+            let table = wanted.nfs[nf].clone();
+            if let Some((beside, from)) = copies.take() {
+                let goes_on = next.map_or_else(|| at(&port_name(chain.to.names())), |nf| at(nf))?;
+                let joined = match beside.merge {
+                    Some(MergeOn::First) => here.clone(),
+                    None if goes_on == here => here.clone(),
+                    Some(MergeOn::Second) | None => there.clone(),
+                };
+                if joined != here {
+                    segment = ways.cross(segment, &here, &joined)?;
+                }
+                let back = ways.copy(from, [&here, &there, &joined], nf)?;
+                ways.add(&there, nf, table)?;
+                let join = format!("{RESERVED}{}-{nf}-merge", chain.name);
+                ways.add(&joined, &join, merge(beside, &back))?;
+                segment.path.push(join);
+                here = joined;
+                continue;
+            }
             if there != here {
                 segment = ways.cross(segment, &here, &there)?;
             }
-            let table = wanted.nfs[nf].clone();
-            if let Some((beside, from)) = copies.take() {
-                let back = ways.copy(from, (&here, &there), nf)?;
-                ways.add(&there, nf, table)?;
-                let join = format!("{RESERVED}{}-{nf}-merge", chain.name);
-                ways.add(&there, &join, merge(beside, &back))?;
-                segment.path.push(join);
-                here = there;
-                continue;
-            }
             here = there;
-            let next = chain.path.names().get(number + 1);
             let beside =
                 chain.beside.iter().find(|beside| beside.nfs[0] == *nf && Some(&beside.nfs[1]) == next);
             if let Some(beside) = beside
@@ -192,16 +202,20 @@ impl Ways<'_> {
         })
     }
 
-    /// Brings copies from a loop on one server through an NF on another into a loop there, and says where they come
-    /// out.
-    fn copy(&mut self, from: String, (here, there): (&str, &str), nf: &str) -> Result<String, String> {
+    /// Brings copies from a loop on one server through an NF on another into a loop where the merge is, and says where
+    /// they come out.
+    fn copy(&mut self, from: String, [here, there, joined]: [&str; 3], nf: &str) -> Result<String, String> {
         self.place += 1;
         let name = format!("{}-{}", self.chain.name, self.place);
-        let first = Segment { name, from, matches: None, path: Vec::new(), arriving: true };
-        let mut arriving = self.cross(first, here, there)?;
-        arriving.path.push(nf.to_owned());
-        let [out, back] = self.take_loop(there)?;
-        self.end(arriving, there, vec![out])?;
+        let matches = Some("vlan".to_owned());
+        let first = Segment { name, from, matches, path: Vec::new(), arriving: true };
+        let mut copies = self.cross(first, here, there)?;
+        copies.path.push(nf.to_owned());
+        if joined != there {
+            copies = self.cross(copies, there, joined)?;
+        }
+        let [out, back] = self.take_loop(joined)?;
+        self.end(copies, joined, vec![out])?;
         Ok(back)
     }
 
@@ -256,6 +270,8 @@ fn merge(beside: &Beside, back: &str) -> Table {
     let mut table = external("merge");
     table.insert("in".to_owned(), Value::String(back.to_owned()));
     table.insert("writes".to_owned(), strings(beside.writes.clone()));
+    // What is in a loop besides copies, such as what the kernel says by itself, is none of the chain's business.
+    table.insert("creates".to_owned(), Value::Boolean(false));
     if let Some(timeout) = &beside.timeout {
         table.insert("timeout".to_owned(), Value::String(timeout.clone()));
     }

@@ -76,7 +76,7 @@ pub struct Chain {
 }
 
 /// Two NFs that follow each other in a path. On two servers they run side by side: packets are mirrored on the first
-/// one's server, and merged on the second one's.
+/// one's server, and merged on one of the two.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beside {
@@ -87,6 +87,19 @@ pub struct Beside {
     /// How long one half of a packet waits for the other.
     #[serde(default)]
     pub timeout: Option<String>,
+    /// Where they are merged; if not said: on the first one's server if the chain goes on there, else on the second one's.
+    #[serde(default)]
+    pub merge: Option<MergeOn>,
+}
+
+/// On which server of two packets are merged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeOn {
+    /// That of the first NF, where the mirror is: the copies come back (MM in the thesis).
+    First,
+    /// That of the second NF: nothing comes back (M/M).
+    Second,
 }
 
 fn one() -> f64 {
@@ -151,6 +164,20 @@ impl Wanted {
             if let Some(Beside { nfs: [a, b], .. }) = chain.beside.iter().find(|beside| !follow(beside)) {
                 return Err(format!(
                     "chain '{name}': 'beside' names {a} and {b}, which do not follow each other"
+                ));
+            }
+            let mut beside = BTreeSet::new();
+            if let Some(nf) = chain.beside.iter().flat_map(|pair| &pair.nfs).find(|nf| !beside.insert(*nf)) {
+                return Err(format!(
+                    "chain '{name}': NF '{nf}' is in 'beside' twice; two NFs run side by side, no more"
+                ));
+            }
+            if let Some(last) = chain.path.names().last()
+                && chain.to.names().len() > 1
+                && beside.contains(last)
+            {
+                return Err(format!(
+                    "chain '{name}': '{last}' chooses among several ports, so nothing runs beside it"
                 ));
             }
             if chain.to.names().is_empty() {

@@ -74,6 +74,9 @@ pub fn reasons(earlier: &Profile, later: &Profile) -> Vec<Reason> {
     }
     if eb.may_create && ea.may_drop {
         say(Rule::Emission, format!("{b} may answer packets, and {a} may drop them"));
+    } else if eb.may_create && !ea.may_create {
+        // The engine runs a branch burst by burst: what is made there would have no place among what is merged.
+        say(Rule::Emission, format!("{b} may make packets, which need their place behind those of {a}"));
     }
     if ea.may_drop && eb.state != StateKind::None {
         let what = match eb.state {

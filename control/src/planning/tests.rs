@@ -38,7 +38,7 @@ fn each_row_of_the_rules_orders_what_breaks_it_and_says_why() {
     let holding = Effects { holds: true, ..Effects::NONE };
     let state = |state| Effects { state, ..Effects::NONE };
     type Row<'a> = (Effects, Effects, &'a [(Rule, &'a str)]);
-    let rows: [Row; 19] = [
+    let rows: [Row; 21] = [
         (reading(&[IpSrc]), reading(&[IpSrc]), &[]),
         (writing(&[IpSrc]), writing(&[IpDst]), &[]),
         (writing(&[IpSrc]), reading(&[IpDst]), &[]),
@@ -73,7 +73,20 @@ fn each_row_of_the_rules_orders_what_breaks_it_and_says_why() {
         (state(StateKind::Learns), dropping, &[]),
         (creating, reading(&[IpSrc]), &[(Rule::Emission, "a may make packets, which b has to see")]),
         (dropping, creating, &[(Rule::Emission, "b may answer packets, and a may drop them")]),
-        (writing(&[IpSrc]), creating, &[(Rule::Fields, "a writes ip_src, b reads it")]),
+        (
+            reading(&[IpSrc]),
+            creating,
+            &[(Rule::Emission, "b may make packets, which need their place behind those of a")],
+        ),
+        (
+            writing(&[IpSrc]),
+            creating,
+            &[
+                (Rule::Fields, "a writes ip_src, b reads it"),
+                (Rule::Emission, "b may make packets, which need their place behind those of a"),
+            ],
+        ),
+        (creating, creating, &[(Rule::Emission, "a may make packets, which b has to see")]),
         (holding, Effects::NONE, &[(Rule::Hold, "a may hold packets back or change their order")]),
     ];
     for (number, (a, b, expected)) in rows.into_iter().enumerate() {

@@ -35,12 +35,12 @@ pub(super) fn number_tags(bytes: &mut [u8], number: u32) {
     bytes[18..20].copy_from_slice(&id(number));
 }
 
-/// The number of a frame.
+/// The number of a frame. An AF_PACKET device takes the outer tag off and puts it back as one of 802.1Q, whatever it was.
 fn number_of(frame: &[u8]) -> Option<u32> {
     let tags: &[u8; TAGS] = frame.get(MACS..)?.first_chunk()?;
     let word = |at: usize| u16::from_be_bytes([tags[at], tags[at + 1]]);
     let id = |at: usize| Some(word(at) & 0x0fff).filter(|id| (VLANS.0..=VLANS.1).contains(id));
-    if word(0) != ether_type::QINQ || word(4) != ether_type::VLAN {
+    if !matches!(word(0), ether_type::QINQ | ether_type::VLAN) || word(4) != ether_type::VLAN {
         return None;
     }
     Some(u32::from(id(2)? - VLANS.0) * TAG + u32::from(id(6)? - VLANS.0))

@@ -92,40 +92,94 @@ fn a_part_is_added_to_the_servers_own_configuration() {
     }
 }
 
-#[test]
-fn nfs_side_by_side_on_two_servers_have_a_mirror_and_a_merge() {
-    let loops = "[ports.x]\ndevice = \"net_null2\"\n[ports.y]\ndevice = \"net_null3\"\n";
-    let with_loops = |number: u8, ports: &str| {
-        let mut server = base(number, "vxlan", &format!("{ports}{loops}")).server;
-        server.loops = vec![["x".to_owned(), "y".to_owned()]];
+const BESIDE: &str = "beside = [{ nfs = [\"a\", \"b\"], writes = [\"ip.dscp\"] }]\n";
+
+/// Two servers with loops, of which s1 has two.
+fn with_loops() -> BTreeMap<String, Server> {
+    let names = ["x", "y", "v", "w"];
+    let ports = |names: &[&str]| -> String {
+        let port = |(i, name)| format!("[ports.{name}]\ndevice = \"net_null{}\"\n", i + 2);
+        names.iter().enumerate().map(port).collect()
+    };
+    let server = |number: u8, end: &str, names: &[&str]| {
+        let mut server = base(number, "vxlan", &format!("{end}{}", ports(names))).server;
+        server.loops = names.chunks(2).map(|pair| [pair[0].to_owned(), pair[1].to_owned()]).collect();
         server
     };
-    let mut servers: BTreeMap<String, Server> =
-        [("s1".to_owned(), with_loops(1, LAN)), ("s2".to_owned(), with_loops(2, ""))].into();
-    let beside = "beside = [{ nfs = [\"a\", \"b\"], writes = [\"ip.dscp\"] }]\n";
-    let wanted = Wanted::parse(&format!("{WANTED}{beside}")).expect("good");
-    let place = APART.map(|(nf, server)| (nf.to_owned(), server.to_owned())).into();
-    let Cut { parts, hops } = cut(&wanted, &servers, &place, &Hops::new()).expect("parts");
+    [("s1".to_owned(), server(1, LAN, &names)), ("s2".to_owned(), server(2, "", &names[..2]))].into()
+}
+
+fn tables(wanted: &str, place: &[(&str, &str)]) -> [Table; 2] {
+    let wanted = Wanted::parse(wanted).expect("good");
+    let place = place.iter().map(|(nf, server)| ((*nf).to_owned(), (*server).to_owned())).collect();
+    let Cut { parts, hops } = cut(&wanted, &with_loops(), &place, &Hops::new()).expect("parts");
     assert_eq!(hops.len(), 2, "{hops:?}");
-    let table = |server: &str| -> Table { toml::from_str(&parts[server]).expect("TOML") };
-    let s1 = table("s1");
+    ["s1", "s2"].map(|server| toml::from_str(&parts[server]).expect("TOML"))
+}
+
+#[test]
+fn nfs_side_by_side_on_two_servers_have_a_mirror_and_a_merge() {
+    let [s1, s2] = tables(&format!("{WANTED}{BESIDE}"), &APART);
     let ways = ["y: hop-2-to-s2: core", "lan: hop-out-a-mirror a hop-1-to-s2: core"];
     assert_eq!(paths(&s1), ways);
     assert_eq!(s1["nf"]["hop-out-a-mirror"]["out"].as_str(), Some("x"));
-    let s2 = table("s2");
+    assert_eq!(s1["chain"][0]["match"].as_str(), Some("vlan"), "numbered copies, and nothing else");
     let ways = ["core: hop-2-from-s1 b: x", "core: hop-1-from-s1 hop-out-b-merge: core"];
     assert_eq!(paths(&s2), ways);
     let merge = &s2["nf"]["hop-out-b-merge"];
     assert_eq!((merge["role"].as_str(), merge["in"].as_str()), (Some("merge"), Some("y")));
     assert_eq!(merge["writes"], Value::Array(vec!["ip.dscp".into()]));
+    assert_eq!(merge["creates"].as_bool(), Some(false));
+}
 
+#[test]
+fn where_the_chain_goes_on_at_the_first_server_the_merge_is_there_too() {
+    let back = WANTED.replace("s2.core", "s1.core");
+    let place = [("a", "s1"), ("b", "s2"), ("port lan", "s1"), ("port s1.core", "s1")];
+    let [s1, s2] = tables(&format!("{back}{BESIDE}"), &place);
+    let ways =
+        ["y: hop-1-to-s2: core", "core: hop-2-from-s2: v", "lan: hop-out-a-mirror a hop-out-b-merge: core"];
+    assert_eq!(paths(&s1), ways);
+    assert_eq!(s1["nf"]["hop-out-b-merge"]["in"].as_str(), Some("w"));
+    assert_eq!(paths(&s2), ["core: hop-1-from-s1 b hop-2-to-s1: core"]);
+
+    // Or where it is said to be.
+    let first = BESIDE.replace(" }]", ", merge = \"first\" }]");
+    let place = APART.map(|(nf, server)| (nf.to_owned(), server.to_owned())).into();
+    let wanted = Wanted::parse(&format!("{WANTED}{first}")).expect("good");
+    let Cut { parts, .. } = cut(&wanted, &with_loops(), &place, &Hops::new()).expect("parts");
+    let s1: Table = toml::from_str(&parts["s1"]).expect("TOML");
+    assert_eq!(paths(&s1)[2], "lan: hop-out-a-mirror a hop-out-b-merge hop-3-to-s2: core");
+    let second = BESIDE.replace(" }]", ", merge = \"second\" }]");
+    let wanted = Wanted::parse(&format!("{back}{second}")).expect("good");
+    let place = [("a", "s1"), ("b", "s2"), ("port lan", "s1"), ("port s1.core", "s1")];
+    let place = place.map(|(nf, server)| (nf.to_owned(), server.to_owned())).into();
+    let Cut { parts, .. } = cut(&wanted, &with_loops(), &place, &Hops::new()).expect("parts");
+    assert!(parts["s2"].contains("[nf.hop-out-b-merge]"), "{}", parts["s2"]);
+}
+
+#[test]
+fn what_cannot_run_side_by_side_on_two_servers_is_refused() {
+    let mut servers = with_loops();
     servers.get_mut("s2").expect("s2").loops.clear();
+    let wanted = Wanted::parse(&format!("{WANTED}{BESIDE}")).expect("good");
+    let place = APART.map(|(nf, server)| (nf.to_owned(), server.to_owned())).into();
     let error = cut(&wanted, &servers, &place, &Hops::new()).err().expect("no loop");
     assert!(error.contains("server s2 has no loop left"), "{error}");
-    let error = Wanted::parse(&format!("{WANTED}{}", beside.replace("[\"a\", \"b\"]", "[\"b\", \"a\"]")));
-    assert!(
-        error.expect_err("not in order").contains("'beside' names b and a, which do not follow each other")
-    );
+    let ports = WANTED.replace("\"s2.core\"", "[\"x\", \"y\"]");
+    let three = format!("[nf.c]\nkind = \"mac_swap\"\n{}", WANTED.replace("\"b\"]", "\"b\", \"c\"]"));
+    let twice = BESIDE.replace("[{", "[{ nfs = [\"b\", \"c\"], writes = [] }, {");
+    for (text, said) in [
+        (
+            format!("{WANTED}{}", BESIDE.replace("[\"a\", \"b\"]", "[\"b\", \"a\"]")),
+            "'beside' names b and a, which do not follow each other",
+        ),
+        (format!("{ports}{BESIDE}"), "'b' chooses among several ports"),
+        (format!("{three}{twice}"), "NF 'b' is in 'beside' twice"),
+    ] {
+        let error = Wanted::parse(&text).expect_err("refused");
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 /// The chains of a part, as `from: path: to`.
