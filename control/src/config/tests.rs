@@ -408,7 +408,7 @@ fn a_branch_that_may_drop_has_no_packets_passed_on_for_it() {
     assert_eq!(
         said.iter().filter(|line| line.contains("pass")).collect::<Vec<_>>(),
         [
-            "22:21: warning: 'pass' means \"drop\" in chain 'egress': 'edge' runs side by side with others, and may drop \
+            "test.toml:23:21: warning: 'pass' means \"drop\" in chain 'egress': 'edge' runs side by side with others, and may drop \
              or write"
         ]
     );
