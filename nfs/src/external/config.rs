@@ -178,7 +178,7 @@ pub struct Plan {
     pub(super) pass: bool,
     pub(super) creates: bool,
     pub(super) in_flight: u32,
-    /// Of a mirror.
+    /// From which a mirror goes on.
     pub(super) numbers: Numbers,
     effects: Effects,
 }

@@ -20,6 +20,7 @@ use engine::{
     Burst, Command, CommandError, ConfigError, Cx, Door, Effects, Kind, Nf, Reason, Site, WorkerSite,
 };
 use joint::Joint;
+use mirror::Mirror;
 use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub struct External {
 /// What it has to do here.
 enum Part {
     Whole(Box<Whole>),
-    Mirror,
+    Mirror(Mirror),
     Merge(Box<Joint>),
 }
 
@@ -63,7 +64,7 @@ impl Nf for External {
     fn process(&mut self, burst: &mut Burst, cx: &mut Cx<'_>) {
         match &mut self.part {
             Part::Whole(whole) => whole.process(&self.plan, burst, cx),
-            Part::Mirror => mirror::process(&self.plan, burst, cx),
+            Part::Mirror(mirror) => mirror.process(&self.plan, burst, cx),
             Part::Merge(joint) => joint.process(&self.plan, burst, cx),
         }
     }
@@ -71,7 +72,7 @@ impl Nf for External {
     fn tick(&mut self, cx: &mut Cx<'_>) {
         match &mut self.part {
             Part::Whole(whole) => whole.expire(&self.plan, cx),
-            Part::Mirror => {}
+            Part::Mirror(_) => {}
             Part::Merge(joint) => joint.expire(&self.plan, cx),
         }
     }
@@ -79,15 +80,16 @@ impl Nf for External {
     fn drain(&mut self, cx: &mut Cx<'_>) {
         match &mut self.part {
             Part::Whole(whole) => whole.let_go(cx),
-            Part::Mirror => {}
+            Part::Mirror(_) => {}
             Part::Merge(joint) => joint.let_go(cx),
         }
     }
 
     fn adopt(&mut self, old: Box<dyn Nf>, cx: &mut Cx<'_>) {
         let Ok(mut old) = (old as Box<dyn Any>).downcast::<External>() else { return };
-        self.plan.numbers.go_on_from(&old.plan.numbers);
-        if self.plan.goes_on_from(&old.plan) {
+        if let (Part::Mirror(mirror), Part::Mirror(before)) = (&mut self.part, &old.part) {
+            mirror.go_on_from(&self.plan.numbers, before, &old.plan.numbers);
+        } else if self.plan.goes_on_from(&old.plan) {
             self.part = old.part;
         } else {
             old.drain(cx);
@@ -100,7 +102,7 @@ impl Nf for External {
         }
         let (in_flight, held) = match &self.part {
             Part::Whole(whole) => (whole.in_flight(), whole.held()),
-            Part::Mirror => (0, 0),
+            Part::Mirror(_) => (0, 0),
             Part::Merge(joint) => (joint.in_flight(), joint.held()),
         };
         Ok(serde_json::json!({ "in_flight": in_flight, "held": held }))
@@ -149,7 +151,7 @@ impl Kind for External {
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
         let part = match plan.role {
             Role::Both => Part::Whole(Box::new(Whole::new(plan, worker))),
-            Role::Mirror => Part::Mirror,
+            Role::Mirror => Part::Mirror(Mirror::new(worker)),
             Role::Merge => Part::Merge(Box::new(Joint::new(plan, worker))),
         };
         External { plan: Arc::clone(plan), part }
