@@ -73,7 +73,7 @@ fn decisions(all: &Snapshot) -> Vec<&store::Event> {
 fn as_text(all: &Snapshot) -> String {
     let mut by_server: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (what, server) in &all.plan.place {
-        by_server.entry(server).or_default().push(what.trim_end());
+        by_server.entry(server).or_default().push(what);
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);

@@ -71,7 +71,7 @@ fn instances(assignment: &Assignment, placement: &Placement) -> Vec<(String, BTr
         let servers = assignment.servers.iter().zip(at).filter(|(_, n)| **n > 0);
         servers.map(|(name, n)| (name.clone(), *n)).collect()
     };
-    nfs.map(|(nf, at)| (nf.name.trim_end().to_owned(), named(at))).collect()
+    nfs.map(|(nf, at)| (nf.name.clone(), named(at))).collect()
 }
 
 /// Whether anybody has said what the least cost can be.
@@ -89,8 +89,8 @@ fn as_json(assignment: &Assignment, solved: &[Solved]) -> Value {
                 let flow = |flow: &planning::provision::Flow| {
                     json!({
                         "chain": problem.chains[flow.chain].name,
-                        "from": problem.nfs[flow.pair.0].name.trim_end(),
-                        "to": problem.nfs[flow.pair.1].name.trim_end(),
+                        "from": problem.nfs[flow.pair.0].name,
+                        "to": problem.nfs[flow.pair.1].name,
                         "servers": [assignment.servers[flow.servers.0], assignment.servers[flow.servers.1]],
                         "rate": flow.rate,
                     })

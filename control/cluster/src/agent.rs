@@ -87,22 +87,25 @@ impl Agent<'_> {
         (*connected, state.away) = (true, false);
         let mut reported: Option<Report> = None;
         while !over() {
-            let (revision, parts) = self.etcd.get(&store::part(&self.name))?;
-            if let Some(part) = parts.iter().find(|entry| entry.key == store::part(&self.name)) {
-                let report = self.take(part, state);
-                if reported.as_ref() != Some(&report) {
-                    let put =
-                        Change::Put { key: store::report(&self.name), value: store::text(&report), lease };
-                    self.etcd.transact(&[], &[put])?;
-                    reported = Some(report);
-                }
+            // In this order: a part of a plan that is in force by then is written.
+            let (revision, current) = self.etcd.get(store::CURRENT)?;
+            let current = current.iter().find(|entry| entry.key == store::CURRENT);
+            let current = current.map_or(Ok(0), store::parse)?;
+            let (_, parts) = self.etcd.get(&store::part(&self.name))?;
+            if let Some(part) = parts.iter().find(|entry| entry.key == store::part(&self.name))
+                && let Some(report) = self.take(part, current, state)
+                && reported.as_ref() != Some(&report)
+            {
+                let put = Change::Put { key: store::report(&self.name), value: store::text(&report), lease };
+                self.etcd.transact(&[], &[put])?;
+                reported = Some(report);
             }
             while !over() {
                 if kept.elapsed() >= slice {
                     self.etcd.keep_alive(lease)?;
                     kept = Instant::now();
                 }
-                if self.etcd.watch(&store::part(&self.name), revision + 1, slice)? {
+                if self.etcd.watch(store::CURRENT, revision + 1, slice)? {
                     break;
                 }
             }
@@ -135,12 +138,16 @@ impl Agent<'_> {
         if self.etcd.transact(&[condition], &[put])? { Ok(()) } else { Err(EtcdError::LeaseEnded) }
     }
 
-    /// Runs a part, unless it runs already, and says what came of it.
-    fn take(&self, entry: &Entry, state: &mut State) -> Report {
-        let part: Part = match store::parse(entry) {
-            Ok(part) => part,
-            Err(error) => return Report { revision: 0, runs: false, error: Some(error.to_string()) },
-        };
+    /// Runs a part, unless it runs already, and says what came of it. `None`: it is of a plan of which parts may be
+    /// missing yet.
+    fn take(&self, entry: &Entry, current: u64, state: &mut State) -> Option<Report> {
+        match store::parse::<Part>(entry) {
+            Ok(part) => (part.revision <= current).then(|| self.go_over(part, state)),
+            Err(error) => Some(Report { revision: 0, runs: false, error: Some(error.to_string()) }),
+        }
+    }
+
+    fn go_over(&self, part: Part, state: &mut State) -> Report {
         let revision = part.revision;
         let refused = |error: String| Report { revision, runs: false, error: Some(error) };
         if state.runs.as_ref() == Some(&part.config) {

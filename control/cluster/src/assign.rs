@@ -3,12 +3,13 @@
 use crate::server::{Server, delay};
 use crate::wanted::Wanted;
 use planning::pagination::Effort;
-use planning::provision::{Chain, Nf, Placement, Problem, Solver, Unplaced};
+use planning::provision::{Chain, Nf, Placement, Problem, Solver, Unplaced, instances};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A problem with its names.
 pub struct Assignment {
-    /// The problem. Ports are NFs in it that take nothing and stay where they are.
+    /// The problem. Ports are NFs in it that take nothing and stay where they are; one to which a chain goes back is there
+    /// twice.
     pub problem: Problem,
     /// Name of each server.
     pub servers: Vec<String>,
@@ -65,7 +66,7 @@ impl Assignment {
             }
             let load: f64 =
                 wanted.chains.iter().filter(|c| c.path.names().contains(name)).map(|c| c.rate).sum();
-            let together = if narrowed.together { (load / need.rate).ceil().max(1.0) } else { 1.0 };
+            let together = if narrowed.together { instances(load, need.rate).max(1.0) } else { 1.0 };
             problem.nfs.push(Nf {
                 name: name.clone(),
                 rate: need.rate * together,
@@ -100,7 +101,7 @@ impl Assignment {
             if back && path.len() > 1 {
                 let mirror = problem.nfs.len();
                 let port = problem.nfs[last].clone();
-                problem.nfs.push(Nf { name: format!("{} ", port.name), ..port });
+                problem.nfs.push(port);
                 made.pairs.push((path[path.len() - 1], mirror));
                 made.nfs.push(mirror);
             }
@@ -122,7 +123,8 @@ impl Assignment {
     pub fn places(&self, placement: &Placement) -> BTreeMap<String, String> {
         let one = |at: &Vec<u32>| at.iter().position(|n| *n > 0).map(|k| self.servers[k].clone());
         let named = self.problem.nfs.iter().zip(&placement.at);
-        named.filter_map(|(nf, at)| Some((nf.name.clone(), one(at)?))).collect()
+        // The first of a name is the port itself; another is the end of a way back to it.
+        named.rev().filter_map(|(nf, at)| Some((nf.name.clone(), one(at)?))).collect()
     }
 }
 

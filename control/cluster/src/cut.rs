@@ -163,6 +163,11 @@ struct Ways<'a> {
 }
 
 impl Ways<'_> {
+    /// The name of the segment that begins. No chain of a user has one like it.
+    fn next_name(&self) -> String {
+        format!("{RESERVED}{}-{}", self.chain.name, self.place)
+    }
+
     fn part(&mut self, server: &str) -> Result<&mut Part, String> {
         self.parts.get_mut(server).ok_or_else(|| format!("there is no server {server}"))
     }
@@ -194,7 +199,7 @@ impl Ways<'_> {
         segment.path.push(into);
         self.end(segment, here, vec![a.port.clone()])?;
         Ok(Segment {
-            name: format!("{}-{}", self.chain.name, self.place),
+            name: self.next_name(),
             from: b.port.clone(),
             matches: Some(matches),
             path: vec![out],
@@ -206,7 +211,7 @@ impl Ways<'_> {
     /// they come out.
     fn copy(&mut self, from: String, [here, there, joined]: [&str; 3], nf: &str) -> Result<String, String> {
         self.place += 1;
-        let name = format!("{}-{}", self.chain.name, self.place);
+        let name = self.next_name();
         let matches = Some("vlan".to_owned());
         let first = Segment { name, from, matches, path: Vec::new(), arriving: true };
         let mut copies = self.cross(first, here, there)?;

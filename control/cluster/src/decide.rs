@@ -14,7 +14,9 @@ use std::time::Duration;
 /// What is to be written, and why.
 #[derive(Debug, Default)]
 pub struct Decision {
-    /// Changes, to be made all at once.
+    /// Changes of parts, to be made first, one after the other or together: agents run none of them yet.
+    pub parts: Vec<Change>,
+    /// The others, to be made all at once: they put the parts in force.
     pub changes: Vec<Change>,
     /// Their reasons.
     pub events: Vec<Event>,
@@ -28,6 +30,7 @@ const MARGIN: f64 = 1.1;
 /// Decides. `now` is nanoseconds since the Unix epoch.
 pub fn decide(there: &Snapshot, now: u64) -> Decision {
     let mut next = Next { there, plan: there.plan.clone(), decision: Decision::default(), now };
+    next.look_at_unreadable();
     if let Some((revision, text)) = &there.wanted {
         next.look_at_reports(*revision);
         next.plan_for(*revision, text);
@@ -47,6 +50,10 @@ impl Next<'_> {
         let event = Event { time: self.now, name: name.to_owned(), detail };
         let key = format!("{}{:03}", store::EVENTS, self.plan.events % store::MOST_EVENTS);
         self.plan.events += 1;
+        // A transaction may set a key once: of more events than are kept the last ones are.
+        self.decision
+            .changes
+            .retain(|change| !matches!(change, Change::Put { key: other, .. } if *other == key));
         self.put(key, store::text(&event));
         self.decision.events.push(event);
     }
@@ -61,6 +68,15 @@ impl Next<'_> {
             self.plan.complaint = Some(detail.clone());
             self.tell(name, detail);
         }
+    }
+
+    /// Records that nobody can read: each is told once.
+    fn look_at_unreadable(&mut self) {
+        let there = self.there;
+        for record in there.unreadable.difference(&there.plan.unreadable) {
+            self.tell("unreadable", format!("{record}; it is left out"));
+        }
+        self.plan.unreadable.clone_from(&there.unreadable);
     }
 
     fn is_accepted(&self, wanted: i64) -> bool {
@@ -220,21 +236,21 @@ impl Next<'_> {
         Ok(Placed { place, cost: found.cost, lower_bound: best.lower_bound, note: note + &late })
     }
 
+    /// Parts that are another, or of a plan that never came to be in force: whoever wrote those has gone before it had
+    /// written all.
     fn write_parts(&mut self, parts: BTreeMap<String, String>) {
         let there = self.there;
         let revision = self.plan.revision + 1;
-        let mut changes = Vec::new();
+        let stays = |part: &Part, config: &str| part.config == config && part.revision < revision;
         for (name, config) in parts {
-            if there.parts.get(&name).is_none_or(|part| part.config != config) {
-                changes.push((store::part(&name), Part { revision, config }));
+            if !there.parts.get(&name).is_some_and(|part| stays(part, &config)) {
+                let (key, value) = (store::part(&name), store::text(&Part { revision, config }));
+                self.decision.parts.push(Change::Put { key, value, lease: 0 });
+                self.plan.revision = revision;
             }
         }
-        if !changes.is_empty() {
-            self.plan.revision = revision;
-        }
-        changes.into_iter().for_each(|(key, part)| self.put(key, store::text(&part)));
         for name in there.parts.keys().filter(|name| !there.servers.contains_key(*name)) {
-            self.decision.changes.push(Change::Delete(store::part(name)));
+            self.decision.parts.push(Change::Delete(store::part(name)));
         }
     }
 
@@ -242,6 +258,9 @@ impl Next<'_> {
         if self.plan != self.there.plan {
             let plan = store::text(&self.plan);
             self.put(store::PLAN.to_owned(), plan);
+        }
+        if self.plan.revision != self.there.current {
+            self.put(store::CURRENT.to_owned(), self.plan.revision.to_string());
         }
         self.decision
     }

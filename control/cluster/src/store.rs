@@ -8,6 +8,7 @@
 //! | `/braid/planner` | who plans; goes with its lease | the planner |
 //! | `/braid/plan` | who runs what, and why | the planner |
 //! | `/braid/parts/NAME` | a server's part, as TOML | the planner |
+//! | `/braid/current` | the plan whose parts are all written: agents run none of a later one | the planner, last |
 //! | `/braid/accepted` | the last of what was wanted that ran everywhere | the planner |
 //! | `/braid/events/N` | the planner's last decisions | the planner |
 
@@ -16,7 +17,7 @@ use crate::etcd::{Entry, Etcd, EtcdError};
 use crate::server::Server;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All keys begin so.
 pub const ROOT: &str = "/braid/";
@@ -26,6 +27,8 @@ pub const WANTED: &str = "/braid/wanted";
 pub const PLANNER: &str = "/braid/planner";
 /// Who runs what.
 pub const PLAN: &str = "/braid/plan";
+/// The plan whose parts are all written.
+pub const CURRENT: &str = "/braid/current";
 /// What ran everywhere.
 pub const ACCEPTED: &str = "/braid/accepted";
 /// The planner's decisions; of so many the last ones are kept.
@@ -70,6 +73,8 @@ pub struct Plan {
     pub lower_bound: f64,
     /// Servers that refused their part, which get no NFs until they start anew or something else is wanted.
     pub unfit: BTreeMap<String, String>,
+    /// Records that nobody here can read, and why, as they were told.
+    pub unreadable: BTreeSet<String>,
     /// Why there is no plan for what is wanted on the servers that there are.
     pub complaint: Option<String>,
     /// Events so far.
@@ -134,17 +139,21 @@ pub struct Snapshot {
     pub parts: BTreeMap<String, Part>,
     /// Who runs what.
     pub plan: Plan,
+    /// The plan whose parts are all written.
+    pub current: u64,
     /// Who plans.
     pub planner: Option<Entry>,
     /// Decisions, by number.
     pub events: BTreeMap<String, Event>,
+    /// Records of servers that are none of ours, such as those of an agent of another version: as good as not there.
+    pub unreadable: BTreeSet<String>,
 }
 
 impl Snapshot {
     /// Reads all keys.
     ///
     /// # Errors
-    /// As [`Etcd::get`], and what is no record of ours.
+    /// As [`Etcd::get`], and a plan that is none of ours: who cannot read it must not write over it.
     pub fn read(etcd: &Etcd) -> Result<Snapshot, EtcdError> {
         let (revision, entries) = etcd.get(ROOT)?;
         Snapshot::of(revision, entries)
@@ -154,15 +163,17 @@ impl Snapshot {
         let mut all = Snapshot { revision, ..Snapshot::default() };
         for entry in entries {
             let Some(key) = entry.key.strip_prefix(ROOT) else { continue };
+            let unreadable = &mut all.unreadable;
             match key.split_once('/') {
-                Some(("servers", name)) => drop(all.servers.insert(name.to_owned(), parse(&entry)?)),
-                Some(("reports", name)) => drop(all.reports.insert(name.to_owned(), parse(&entry)?)),
-                Some(("parts", name)) => drop(all.parts.insert(name.to_owned(), parse(&entry)?)),
-                Some(("events", number)) => drop(all.events.insert(number.to_owned(), parse(&entry)?)),
+                Some(("servers", name)) => collect(&mut all.servers, name, &entry, unreadable),
+                Some(("reports", name)) => collect(&mut all.reports, name, &entry, unreadable),
+                Some(("parts", name)) => collect(&mut all.parts, name, &entry, unreadable),
+                Some(("events", number)) => collect(&mut all.events, number, &entry, unreadable),
                 Some(_) => {}
                 None => match key {
                     "wanted" => all.wanted = Some((entry.modified, entry.value)),
                     "plan" => all.plan = parse(&entry)?,
+                    "current" => all.current = parse(&entry)?,
                     "accepted" => all.accepted = Some(parse(&entry)?),
                     "planner" => all.planner = Some(entry),
                     _ => {}
@@ -170,6 +181,18 @@ impl Snapshot {
             }
         }
         Ok(all)
+    }
+}
+
+fn collect<T: DeserializeOwned>(
+    records: &mut BTreeMap<String, T>,
+    name: &str,
+    entry: &Entry,
+    unreadable: &mut BTreeSet<String>,
+) {
+    match parse(entry) {
+        Ok(record) => drop(records.insert(name.to_owned(), record)),
+        Err(error) => drop(unreadable.insert(error.to_string())),
     }
 }
 
@@ -186,3 +209,6 @@ pub fn text<T: Serialize>(record: &T) -> String {
     // Of strings, numbers and tables by strings: nothing in them that JSON could not say.
     serde_json::to_string(record).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ pub struct ChainConfig {
     pub patience: Duration,
     /// What becomes of packets for which a branch does not answer.
     pub on_timeout: OnPanic,
+    pub(super) on_timeout_span: Range<usize>,
     pub(super) name_span: Range<usize>,
     pub(super) from_span: Range<usize>,
     pub(super) path: Vec<Placed<String>>,
@@ -60,7 +61,8 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<Cha
     let parallel = section.word("parallel", &modes).map_or(Mode::Off, |(mode, _)| mode);
     let patience = section.duration("branch_timeout").map_or(PATIENCE, |(patience, _)| patience);
     let fates = [("drop", OnPanic::Drop), ("pass", OnPanic::Bypass)];
-    let on_timeout = section.word("on_branch_timeout", &fates).map_or(OnPanic::Drop, |(fate, _)| fate);
+    let (on_timeout, on_timeout_span) =
+        section.word("on_branch_timeout", &fates).unwrap_or((OnPanic::Drop, 0..0));
     for (key, absent, help) in [
         ("name", name.is_none() && section.value("name").is_none(), "write name = \"egress\""),
         ("from", from.is_none() && section.value("from").is_none(), "name the port where packets come from"),
@@ -91,6 +93,7 @@ pub(super) fn read(mut section: Section<'_, '_, '_>, source: &str) -> Option<Cha
         parallel,
         patience,
         on_timeout,
+        on_timeout_span,
         name_span,
         from_span,
         path,

@@ -3,7 +3,7 @@
 use super::{ChainConfig, Config, Diagnostic};
 use crate::cores;
 use crate::planning::{Delays, Mode, branches, decide, for_engine, of_engine, stages};
-use engine::{Parallel, Plan};
+use engine::{OnPanic, Parallel, Plan};
 use planning::graph::{Choice, Segment};
 
 /// What was decided of one chain.
@@ -45,6 +45,32 @@ impl Config {
             Ok(Decision { chain, mode, choice })
         });
         chains.collect()
+    }
+
+    /// Warns of chains that are to pass packets on where a branch, were it to answer, might drop or write them: there they
+    /// are dropped.
+    pub(super) fn look_at_timeouts(&self, plan: &Plan, decisions: &[Decision]) -> Vec<Diagnostic> {
+        let passing = |decision: &Decision| {
+            let config = self.chains.iter().find(|config| config.name == decision.chain)?;
+            let chain = plan.chains.iter().find(|chain| chain.name == decision.chain)?;
+            if config.on_timeout != OnPanic::Bypass {
+                return None;
+            }
+            let of = |place: usize| chain.path.get(place).and_then(|nf| plan.nfs.get(*nf));
+            let guilty = decision.choice.segment.branched().into_iter().filter_map(of).find(|nf| {
+                let effects = nf.prepared.effects();
+                effects.may_drop || effects.changes_length || !effects.writes.is_empty()
+            })?;
+            let message = format!(
+                "'pass' means \"drop\" in chain '{}': '{}' runs side by side with others, and may drop or write",
+                chain.name, guilty.name
+            );
+            Some(
+                Diagnostic::warning(config.on_timeout_span.clone(), message)
+                    .help("write on_branch_timeout = \"drop\", or leave it out"),
+            )
+        };
+        decisions.iter().filter_map(passing).collect()
     }
 
     /// What was decided of a plan that runs: the segments that it has, with the reasons that led to them.

@@ -46,6 +46,7 @@ impl Config {
                 Vec::new()
             }
         };
+        diagnostics.extend(self.look_at_timeouts(&plan, &decisions));
         self.run_as_decided(&mut plan, &decisions);
         if let (Some(scale), None) = (self.engine.scale, plan.buffers.count) {
             // None are made later.

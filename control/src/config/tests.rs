@@ -395,6 +395,29 @@ fn the_order_of_chains_is_a_change_of_its_own() {
     );
 }
 
+/// What a key asks for that the engine does elsewhere only is said.
+#[test]
+fn a_branch_that_may_drop_has_no_packets_passed_on_for_it() {
+    let side_by_side = |nfs: &str, more: &str| {
+        let path = format!("path = [{nfs}]\nparallel = \"max\"\n{more}");
+        let second = "[nf.watch]\nkind = \"switch\"\n[nf.look]\nkind = \"switch\"\n\n[[chain]]";
+        GOOD.replace("[[chain]]", second).replace("path = [\"edge\"]", &path)
+    };
+    let pass = "on_branch_timeout = \"pass\"";
+    let said = findings(&side_by_side("\"edge\", \"watch\"", pass));
+    assert_eq!(
+        said.iter().filter(|line| line.contains("pass")).collect::<Vec<_>>(),
+        [
+            "test.toml:23:21: warning: 'pass' means \"drop\" in chain 'egress': 'edge' runs side by side with others, and may drop \
+             or write"
+        ]
+    );
+    for (nfs, more) in [("\"watch\", \"look\"", pass), ("\"edge\", \"watch\"", ""), ("\"edge\"", pass)] {
+        let said = findings(&side_by_side(nfs, more));
+        assert!(!said.iter().any(|line| line.contains("pass")), "{nfs} {more}: {said:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_a_configuration_or_a_list_of_errors(noise in ".{0,200}", at in 0usize..400) {

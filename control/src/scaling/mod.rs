@@ -72,30 +72,27 @@ impl Scaling {
 
     fn judge(&mut self, workers: usize, busy: f64, scale: Scale) -> Option<Order> {
         let with_one_less = busy * workers as f64 / (workers.max(2) - 1) as f64;
-        let too_busy = busy > scale.up && workers < scale.max || workers < scale.min;
-        let too_idle = busy < scale.down && with_one_less < ROOM * scale.up && workers > scale.min
-            || workers > scale.max;
+        let (too_few, too_many) = (workers < scale.min, workers > scale.max);
+        let too_busy = too_few || busy > scale.up && workers < scale.max;
+        let too_idle =
+            too_many || busy < scale.down && with_one_less < ROOM * scale.up && workers > scale.min;
         self.above = if too_busy { self.above + 1 } else { 0 };
         self.below = if too_idle { self.below + 1 } else { 0 };
-        let percent = |share: f64| (share * 100.0).round();
-        if self.above >= UP_LOOKS {
-            (self.above, self.below) = (0, 0);
-            let why = format!(
-                "busy {} % of the time, above {} % at {UP_LOOKS} looks in a row",
-                percent(busy),
-                percent(scale.up)
-            );
-            return Some(Order { workers: workers + 1, why });
-        }
-        if self.below >= DOWN_LOOKS {
-            (self.above, self.below) = (0, 0);
-            let why = format!(
-                "busy {} % of the time, below {} % at {DOWN_LOOKS} looks in a row",
-                percent(busy),
-                percent(scale.down)
-            );
-            return Some(Order { workers: workers - 1, why });
-        }
-        None
+        let busy = |how: &str, than: f64, looks: u32| {
+            let percent = |share: f64| (share * 100.0).round();
+            let (busy, than) = (percent(busy), percent(than));
+            format!("busy {busy} % of the time, {how} {than} % at {looks} looks in a row")
+        };
+        let (wanted, why) = if self.above >= UP_LOOKS {
+            let asked = || format!("at least {} are asked for", scale.min);
+            (workers + 1, if too_few { asked() } else { busy("above", scale.up, UP_LOOKS) })
+        } else if self.below >= DOWN_LOOKS {
+            let asked = || format!("at most {} are asked for", scale.max);
+            (workers - 1, if too_many { asked() } else { busy("below", scale.down, DOWN_LOOKS) })
+        } else {
+            return None;
+        };
+        (self.above, self.below) = (0, 0);
+        Some(Order { workers: wanted, why })
     }
 }

@@ -1,7 +1,8 @@
 //! What becomes of the number of workers from look to look, by an engine whose counters the test makes.
 
-use super::{DOWN_LOOKS, Scaling};
+use super::{DOWN_LOOKS, Order, Scaling};
 use crate::Controller;
+use crate::config::Scale;
 use crate::fakes::{CONFIG, FakeEngine, controller_of};
 use crate::socket::events::Subscription;
 use engine::{Snapshot, WorkerSnapshot};
@@ -107,6 +108,21 @@ fn a_configuration_that_comes_later_keeps_the_workers_that_there_are() {
         .apply(&next.replace("min = 1", "min = 3").replace("workers = 1", "workers = 3"), None)
         .expect("applied");
     assert_eq!(scene.controller.current().plan.cores.len(), 3);
+}
+
+/// Another file may ask for more or fewer than there are, whatever they have to do.
+#[test]
+fn bounds_that_have_moved_are_a_reason_of_their_own() {
+    let scene = Scene::new("scale = { min = 1, max = 3, up = 0.8, down = 0.3 }");
+    let judged = |workers, busy, min, max, looks| {
+        let scale = Scale { min, max, ..scene.controller.settings().scale.expect("it scales") };
+        let mut scaling = Scaling::default();
+        (0..looks).filter_map(|_| scaling.judge(workers, busy, scale)).last()
+    };
+    let order = |workers, why: &str| Some(Order { workers, why: why.to_owned() });
+    assert_eq!(judged(1, 0.02, 2, 3, 2), order(2, "at least 2 are asked for"));
+    assert_eq!(judged(3, 0.95, 1, 2, 5), order(2, "at most 2 are asked for"));
+    assert_eq!(judged(2, 0.95, 1, 3, 2), order(3, "busy 95 % of the time, above 80 % at 2 looks in a row"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::fields;
 use super::identity::Identity;
 use super::merge::{CHECKSUMS, MAX_BRANCHES};
+use super::mirror::Numbers;
 use crate::Span;
 use engine::{Affinity, ConfigError, Door, Doorway, Effects, Site, StateKind};
 use schemars::JsonSchema;
@@ -177,6 +178,8 @@ pub struct Plan {
     pub(super) pass: bool,
     pub(super) creates: bool,
     pub(super) in_flight: u32,
+    /// From which a mirror goes on.
+    pub(super) numbers: Numbers,
     effects: Effects,
 }
 
@@ -371,6 +374,7 @@ impl Plan {
             pass,
             creates: config.creates,
             in_flight: config.in_flight,
+            numbers: Numbers::default(),
             effects: config.effects(&branches)?,
             branches,
         })

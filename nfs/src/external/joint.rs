@@ -4,21 +4,19 @@
 use super::config::Plan;
 use super::lanes::Lanes;
 use super::merge::{self, Scratch};
+use super::seats::Seats;
 use super::{
     ANSWERED, DUPLICATE, FULL, GARBAGE, GENERATED, LATE, LOST, MERGED, PASSED, SENT_UNMARKED, STOPPED,
-    TIMED_OUT, UNIDENTIFIED, flow_hash,
+    TIMED_OUT, UNIDENTIFIED,
 };
 use crate::external::carrier::VLANS;
-use engine::{Burst, Cx, Packet, Reason, Time};
-use std::collections::VecDeque;
+use engine::{Burst, Cx, Packet, Reason, Time, WorkerSite};
 use wire::protocol::ether_type;
 
 /// Identifiers that one tag can have.
 const TAG: u32 = (VLANS.1 - VLANS.0 + 1) as u32;
 /// Numbers that two tags can have: at ten million packets a second the same comes again after 1.6 seconds.
 pub(super) const SPACE: u32 = TAG * TAG;
-/// How often a seat may be taken while an older packet still waits for its other half.
-const AGES: usize = 16;
 /// Two MAC addresses.
 const MACS: usize = 12;
 /// Bytes of two tags.
@@ -57,47 +55,34 @@ fn without_tags(packet: &mut Packet) -> bool {
 
 /// Packets that wait for each other, on one worker.
 pub(super) struct Joint {
-    /// By the low bits of a number.
-    seats: Box<[Seat]>,
-    /// Seats in the order in which they were taken, with their number.
-    ages: VecDeque<(u32, u32)>,
+    seats: Seats,
+    /// By seat.
+    halves: Box<[Halves]>,
     lanes: Lanes,
     scratch: Scratch,
     far_bytes: Vec<u8>,
     here_bytes: Vec<u8>,
 }
 
-/// Where the two halves of a packet meet.
+/// What sits in a seat.
 #[derive(Default)]
-struct Seat {
-    number: Option<u32>,
-    taken: Time,
-    state: State,
+struct Halves {
+    came: Time,
+    /// Waits no more: what is in `here` may leave when its turn in the lane comes; nothing, if it is gone.
+    ended: bool,
     lane: u32,
+    /// The half of the chain, which is in a lane.
     here: Option<Packet>,
     far: Option<Packet>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    /// Nobody is there; of the number that was there last both halves had come.
-    #[default]
-    Free,
-    /// Nobody is there; of the number that was there last one half had not come.
-    Lost,
-    /// One half is there. The one of the chain is in a lane.
-    Waiting,
-    /// What is in `here` may leave; nothing, if it is gone.
-    Ended,
-}
-
 impl Joint {
-    pub(super) fn new(plan: &Plan) -> Joint {
-        let seats = plan.in_flight.next_power_of_two() as usize;
+    pub(super) fn new(plan: &Plan, worker: &WorkerSite) -> Joint {
+        let seats = plan.in_flight as usize;
         Joint {
-            seats: (0..seats).map(|_| Seat::default()).collect(),
-            ages: VecDeque::with_capacity(AGES * seats),
-            lanes: Lanes::new(seats),
+            seats: Seats::new(seats),
+            halves: (0..seats).map(|_| Halves::default()).collect(),
+            lanes: Lanes::new(seats, worker.seed),
             scratch: Scratch::with_capacity(9216),
             far_bytes: Vec::with_capacity(9216),
             here_bytes: Vec::with_capacity(9216),
@@ -105,12 +90,12 @@ impl Joint {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        let busy = |seat: &&Seat| matches!(seat.state, State::Waiting | State::Ended);
-        self.seats.iter().filter(busy).count()
+        self.seats.taken()
     }
 
     pub(super) fn held(&self) -> usize {
-        self.seats.iter().map(|seat| usize::from(seat.here.is_some()) + usize::from(seat.far.is_some())).sum()
+        let held = |halves: &Halves| usize::from(halves.here.is_some()) + usize::from(halves.far.is_some());
+        self.halves.iter().map(held).sum()
     }
 
     pub(super) fn process(&mut self, plan: &Plan, burst: &mut Burst, cx: &mut Cx<'_>) {
@@ -133,50 +118,62 @@ impl Joint {
     }
 
     fn arrive(&mut self, plan: &Plan, number: u32, far: bool, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) {
-        let index = number % self.seats.len() as u32;
-        let seat = &mut self.seats[index as usize];
-        let mine = seat.number == Some(number);
-        let recent = mine && cx.now() < seat.taken + plan.timeout * 2;
-        let refusal = match seat.state {
-            State::Waiting if mine && far && seat.far.is_some() => Some(DUPLICATE),
-            State::Waiting if mine && !far && seat.here.is_some() => Some(DUPLICATE),
-            State::Ended if mine => Some(DUPLICATE),
-            State::Waiting | State::Ended if !mine => Some(FULL),
-            State::Free | State::Lost if self.ages.len() == self.ages.capacity() => Some(FULL),
-            State::Free if recent => Some(DUPLICATE),
-            State::Lost if recent => Some(LATE),
-            _ => None,
+        let there = self.seats.find(number);
+        let refusal = match there {
+            Some(seat) => {
+                let halves = &self.halves[seat as usize];
+                let same = if far { halves.far.is_some() } else { halves.here.is_some() };
+                (halves.ended || same).then_some(DUPLICATE)
+            }
+            None => match self.seats.left(number) {
+                Some((lost, came)) if cx.now() < came + plan.timeout * 2 => {
+                    Some(if lost { LATE } else { DUPLICATE })
+                }
+                _ => None,
+            },
         };
         if let Some(reason) = refusal {
             return burst.drop(i, reason);
         }
         let headers = burst.headers(i);
-        let lane = Lanes::of(flow_hash(&headers, burst.bytes(i)));
+        let lane = self.lanes.of(&headers, burst.bytes(i));
         let Some(mut packet) = burst.take(i) else { return };
         if !without_tags(&mut packet) {
             return cx.discard(packet, Reason::NO_MBUFS);
         }
-        if seat.state != State::Waiting {
-            *seat = Seat { number: Some(number), taken: cx.now(), state: State::Waiting, ..Seat::default() };
-            self.ages.push_back((index, number));
-        }
+        let Some(seat) = there.or_else(|| self.sit(plan, number, cx)) else {
+            return cx.discard(packet, FULL);
+        };
+        let halves = &mut self.halves[seat as usize];
         if far {
             cx.count(ANSWERED, 1);
-            seat.far = Some(packet);
+            halves.far = Some(packet);
         } else {
-            seat.here = Some(packet);
-            seat.lane = lane;
-            self.lanes.push(lane, index);
+            halves.here = Some(packet);
+            halves.lane = lane;
+            self.lanes.push(lane, seat);
         }
-        if seat.far.is_some() && seat.here.is_some() {
-            self.unite(plan, index, cx);
+        if halves.far.is_some() && halves.here.is_some() {
+            self.unite(plan, seat, cx);
         }
     }
 
+    /// A seat for a number that has none. Where all are taken those that have waited longest make room: their other halves
+    /// were dropped on the way more likely than those of others.
+    fn sit(&mut self, plan: &Plan, number: u32, cx: &mut Cx<'_>) -> Option<u32> {
+        while !self.seats.has_free() {
+            let oldest = self.seats.oldest()?;
+            self.give_up(plan, oldest, FULL, cx);
+        }
+        let seat = self.seats.take(number)?;
+        self.halves[seat as usize] = Halves { came: cx.now(), ..Halves::default() };
+        Some(seat)
+    }
+
     /// Both halves are there.
-    fn unite(&mut self, plan: &Plan, index: u32, cx: &mut Cx<'_>) {
-        let seat = &mut self.seats[index as usize];
-        let (Some(mut here), Some(far)) = (seat.here.take(), seat.far.take()) else { return };
+    fn unite(&mut self, plan: &Plan, seat: u32, cx: &mut Cx<'_>) {
+        let halves = &mut self.halves[seat as usize];
+        let (Some(mut here), Some(far)) = (halves.here.take(), halves.far.take()) else { return };
         let writes = plan.branches.first().map_or(wire::Fields::EMPTY, |branch| branch.writes);
         gather(&far, &mut self.far_bytes);
         gather(&here, &mut self.here_bytes);
@@ -185,73 +182,71 @@ impl Joint {
         cx.absorb(far);
         if merged {
             cx.count(MERGED, 1);
-            seat.here = Some(here);
+            halves.here = Some(here);
         } else {
             cx.discard(here, GARBAGE);
         }
-        seat.state = State::Ended;
-        let lane = seat.lane;
+        halves.ended = true;
+        let lane = halves.lane;
+        self.seats.leave_line(seat);
         self.release(lane, cx);
     }
 
     /// Sends on what is at the front of a lane and waits for nothing.
     fn release(&mut self, lane: u32, cx: &mut Cx<'_>) {
-        while let Some(index) = self.lanes.first(lane) {
-            let seat = &mut self.seats[index as usize];
-            if seat.state != State::Ended {
+        while let Some(seat) = self.lanes.first(lane) {
+            let halves = &mut self.halves[seat as usize];
+            if !halves.ended {
                 return;
             }
-            if let Some(packet) = seat.here.take() {
-                cx.emit(0, packet);
-                seat.state = State::Free;
-            } else {
-                seat.state = State::Lost;
-            }
+            let here = halves.here.take();
             self.lanes.pop(lane);
+            self.seats.free(seat, here.is_none(), halves.came);
+            if let Some(packet) = here {
+                cx.emit(0, packet);
+            }
         }
     }
 
     /// Gives up what has waited long enough.
     pub(super) fn expire(&mut self, plan: &Plan, cx: &mut Cx<'_>) {
-        while let Some(&(index, number)) = self.ages.front() {
-            let seat = &mut self.seats[index as usize];
-            let waits = seat.number == Some(number) && seat.state == State::Waiting;
-            if waits && seat.taken + plan.timeout > cx.now() {
+        while let Some(seat) = self.seats.oldest() {
+            if self.halves[seat as usize].came + plan.timeout > cx.now() {
                 return;
             }
-            self.ages.pop_front();
-            if !waits {
-                continue;
-            }
             cx.count(TIMED_OUT, 1);
-            if let Some(far) = seat.far.take() {
-                // The chain has dropped its half: nobody waits for this one.
-                cx.discard(far, LOST);
-                seat.state = State::Lost;
-                continue;
-            }
-            if plan.pass {
-                cx.count(PASSED, 1);
-            } else if let Some(here) = seat.here.take() {
-                cx.discard(here, LOST);
-            }
-            seat.state = State::Ended;
-            let lane = seat.lane;
-            self.release(lane, cx);
+            self.give_up(plan, seat, LOST, cx);
         }
     }
 
-    /// Lets everything go.
-    pub(super) fn let_go(&mut self, cx: &mut Cx<'_>) {
-        for seat in &mut self.seats {
-            let held = seat.here.take().into_iter().chain(seat.far.take());
-            held.for_each(|packet| cx.discard(packet, STOPPED));
-            if seat.state != State::Free {
-                seat.state = State::Lost;
-            }
+    /// One half waits no longer for the other.
+    fn give_up(&mut self, plan: &Plan, seat: u32, reason: Reason, cx: &mut Cx<'_>) {
+        self.seats.leave_line(seat);
+        let halves = &mut self.halves[seat as usize];
+        if let Some(far) = halves.far.take() {
+            // Nobody waits for this one: the chain has dropped its half.
+            cx.discard(far, reason);
+            self.seats.free(seat, true, halves.came);
+            return;
         }
-        self.ages.clear();
-        self.lanes = Lanes::new(self.seats.len());
+        if plan.pass {
+            cx.count(PASSED, 1);
+        } else if let Some(here) = halves.here.take() {
+            cx.discard(here, reason);
+        }
+        halves.ended = true;
+        let lane = halves.lane;
+        self.release(lane, cx);
+    }
+
+    /// Lets everything go: it is not known any more.
+    pub(super) fn let_go(&mut self, cx: &mut Cx<'_>) {
+        for halves in &mut self.halves {
+            let held = halves.here.take().into_iter().chain(halves.far.take());
+            held.for_each(|packet| cx.discard(packet, STOPPED));
+        }
+        self.seats = Seats::new(self.halves.len());
+        self.lanes.clear();
     }
 }
 

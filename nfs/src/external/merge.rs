@@ -17,6 +17,9 @@ pub(super) const CHECKSUMS: Fields = Fields::of(&[Field::IpChecksum, Field::L4Ch
 /// Two MAC addresses: tags come behind them.
 const MACS: usize = 12;
 
+/// An Ethernet frame without its checksum is no shorter on a cable (IEEE 802.3, 4.2.3.3).
+const SHORTEST: usize = 60;
+
 /// What goes with a change of length.
 pub(super) const LENGTHS: Fields = Fields::of(&[Field::IpLength, Field::L4Length]);
 
@@ -277,7 +280,7 @@ fn corrected(before: u16, after: impl Iterator<Item = u16>, udp: bool) -> u16 {
 }
 
 /// Writes into `here` what another branch has written: its `writes`, as they are in `far`, and what they do to the
-/// checksums. Both are of one length and one shape; the original is not needed, as neither writes what the other does.
+/// checksums. Both are of one length, but for what pads them, and of one shape; the original is not needed, as neither writes what the other does.
 ///
 /// # Errors
 /// When they are not of one shape.
@@ -291,9 +294,11 @@ pub(super) fn overlay(
     let there = wire::parse(far);
     let shape =
         |headers: &Headers| (headers.l3_offset(), headers.l4_offset(), headers.protocol(), headers.l3_len());
-    if here.len() != far.len() || shape(&headers) != shape(&there) {
+    if shape(&headers) != shape(&there) {
         return Err(Unmergeable);
     }
+    let len = common(here, far).ok_or(Unmergeable)?;
+    let (here, far) = (&mut here[..len], &far[..len]);
     let sums = checksums(here);
     paint(here, writes.without(CHECKSUMS), scratch);
     scratch.out.clear();
@@ -321,6 +326,20 @@ pub(super) fn overlay(
         update(here, &sum, delta);
     }
     Ok(())
+}
+
+/// Bytes that two halves have in common: all, or, where one of them was padded on its way and the other was not, all but
+/// padding. `None`: they are of different length.
+fn common(here: &[u8], far: &[u8]) -> Option<usize> {
+    let (short, long) = if here.len() < far.len() { (here, far) } else { (far, here) };
+    let (a, b) = (unpadded(short).len(), unpadded(long).len());
+    // What is not IP does not say how long it is.
+    let pads = || long.len() <= SHORTEST && long[short.len()..].iter().all(|&byte| byte == 0);
+    if short.len() == long.len() || a < b && b == long.len() && pads() {
+        Some(short.len())
+    } else {
+        (a == b).then_some(a)
+    }
 }
 
 /// What changes in the words from `from` to `to` do to a checksum at `except`.

@@ -9,6 +9,7 @@ mod joint;
 mod lanes;
 mod merge;
 mod mirror;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -24,7 +25,6 @@ use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
 use whole::Whole;
-use wire::{FlowKey, Headers};
 
 const NO_ID: Reason = Reason::new(0);
 const FULL: Reason = Reason::new(1);
@@ -87,7 +87,9 @@ impl Nf for External {
 
     fn adopt(&mut self, old: Box<dyn Nf>, cx: &mut Cx<'_>) {
         let Ok(mut old) = (old as Box<dyn Any>).downcast::<External>() else { return };
-        if self.plan.goes_on_from(&old.plan) {
+        if let (Part::Mirror(mirror), Part::Mirror(before)) = (&mut self.part, &old.part) {
+            mirror.go_on_from(&self.plan.numbers, before, &old.plan.numbers);
+        } else if self.plan.goes_on_from(&old.plan) {
             self.part = old.part;
         } else {
             old.drain(cx);
@@ -105,18 +107,6 @@ impl Nf for External {
         };
         Ok(serde_json::json!({ "in_flight": in_flight, "held": held }))
     }
-}
-
-/// The flow of a packet, as far as its order goes. Fragments have no ports: they are in order among themselves.
-fn flow_hash(headers: &Headers, frame: &[u8]) -> u32 {
-    if headers.is_fragment() {
-        let fold = |address: u128| (address as u64 ^ (address >> 64) as u64) as u32;
-        return match headers.ipv4_addresses(frame) {
-            Some((src, dst)) => src ^ dst,
-            None => headers.ipv6_addresses(frame).map_or(0, |(src, dst)| fold(src ^ dst)),
-        };
-    }
-    FlowKey::from_packet(headers, frame).map_or(0, |key| key.symmetric_hash())
 }
 
 impl Kind for External {
@@ -160,9 +150,9 @@ impl Kind for External {
 
     fn instance(plan: &Arc<Plan>, worker: &WorkerSite) -> Self {
         let part = match plan.role {
-            Role::Both => Part::Whole(Box::new(Whole::new(plan))),
+            Role::Both => Part::Whole(Box::new(Whole::new(plan, worker))),
             Role::Mirror => Part::Mirror(Mirror::new(worker)),
-            Role::Merge => Part::Merge(Box::new(Joint::new(plan))),
+            Role::Merge => Part::Merge(Box::new(Joint::new(plan, worker))),
         };
         External { plan: Arc::clone(plan), part }
     }

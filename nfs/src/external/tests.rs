@@ -1,8 +1,10 @@
 //! NFs outside that fail in every way, and what a configuration may not say.
 
+mod across;
+
 use super::*;
 use dpdk::{Eal, EalOptions};
-use engine::{Emitted, Input, Packing, Stand, StandPools, Time};
+use engine::{Emitted, Input, Packing, Prepared, Stand, StandPools, Time};
 use std::collections::VecDeque;
 use std::time::Duration;
 use wire::checksum::{update_ttl, update_u16};
@@ -18,6 +20,25 @@ fn plan(config: &str) -> Result<Plan, ConfigError> {
     Plan::new(&toml::from_str(config).expect("a configuration"), &site())
 }
 
+const START: Time = Time::from_nanos(1_700_000_000_000_000_000);
+
+fn pools() -> StandPools {
+    let file_prefix = format!("external-{}", std::process::id());
+    let options = EalOptions { hugepages: false, pci: false, memory_mb: 128, file_prefix, extra: Vec::new() };
+    StandPools::new(&Eal::init(&options).expect("EAL"), 8192).expect("packet memory")
+}
+
+/// What instances are made of.
+fn prepared(config: &str) -> Arc<dyn Prepared> {
+    let table = toml::de::DeTable::parse(config).expect("TOML");
+    let span = table.span();
+    let table = toml::Spanned::new(span, toml::de::DeValue::Table(table.into_inner()));
+    let registry = engine::Registry::new().with::<External>();
+    let entry = registry.get("external").expect("registered");
+    let configured = entry.configure(toml::de::ValueDeserializer::from(table)).expect("a configuration");
+    configured.prepare(&site()).expect("a good configuration")
+}
+
 /// An NF on its stand, with the NFs that it stands for.
 struct Scene {
     pools: StandPools,
@@ -31,20 +52,9 @@ struct Scene {
 
 impl Scene {
     fn new(config: &str) -> Scene {
-        let file_prefix = format!("external-{}", std::process::id());
-        let options =
-            EalOptions { hugepages: false, pci: false, memory_mb: 128, file_prefix, extra: Vec::new() };
-        let pools = StandPools::new(&Eal::init(&options).expect("EAL"), 8192).expect("packet memory");
-        let table = toml::de::DeTable::parse(config).expect("TOML");
-        let span = table.span();
-        let table = toml::Spanned::new(span, toml::de::DeValue::Table(table.into_inner()));
-        let registry = engine::Registry::new().with::<External>();
-        let entry = registry.get("external").expect("registered");
-        let configured = entry.configure(toml::de::ValueDeserializer::from(table)).expect("a configuration");
-        let prepared = configured.prepare(&site()).expect("a good configuration");
-        let stand = Stand::new(&pools, prepared.as_ref(), WorkerSite { index: 0, count: 1, seed: 7 });
-        let now = Time::from_nanos(1_700_000_000_000_000_000);
-        Scene { pools, stand, now, delivered: Vec::new(), answers: VecDeque::new() }
+        let pools = pools();
+        let stand = Stand::new(&pools, prepared(config).as_ref(), WorkerSite { index: 0, count: 1, seed: 7 });
+        Scene { pools, stand, now: START, delivered: Vec::new(), answers: VecDeque::new() }
     }
 
     /// A burst of packets from one port; what the NF sends to those outside.
@@ -249,6 +259,32 @@ fn a_change_that_nobody_may_make_is_garbage() {
     assert_eq!((scene.drops("garbage"), scene.delivered.len()), (1, 0));
     scene.pass(Duration::from_millis(20));
     assert_eq!((scene.counter("timed_out"), scene.drops("lost")), (1, 1));
+    scene.assert_empty();
+}
+
+/// What the traffic has in its tags is no id where an id would be elsewhere.
+#[test]
+fn a_tag_of_the_traffic_is_no_id() {
+    let mut scene = Scene::new("out = 'out_a'\nin = 'in_a'");
+    let ipv6 = "eth 02:00:00:00:00:0a > 02:00:00:00:00:0b / ipv6 2001:db8::1 > 2001:db8::2 / udp 1 > 53";
+    let ipv6 = vec![harness::packet(ipv6).expect("a packet"); 120];
+    // Ids 1 to 120 in tags; those from 61 on are still out.
+    let answers: Vec<_> = scene.give(0, &ipv6).into_iter().map(|(_, bytes)| bytes).collect();
+    scene.give(2, &answers[..60]);
+    let in_vlan = |vlan: u32| {
+        let text = format!(
+            "eth 02:00:00:00:00:0a > 02:00:00:00:00:0b / vlan {vlan} / ipv4 10.0.0.1 > 192.0.2.1 / udp 1 > 53"
+        );
+        harness::packet(&text).expect("a packet")
+    };
+    let ipv4: Vec<_> = [20, 100, 3000].map(in_vlan).to_vec();
+    let answers_too: Vec<_> = scene.give(0, &ipv4).into_iter().map(|(_, bytes)| bytes).collect();
+    scene.give(2, &answers_too);
+    scene.give(2, &answers[60..]);
+    assert_eq!((scene.counter("tagged"), scene.counter("marked")), (120, 3));
+    assert_eq!((scene.counter("answered"), scene.drops("duplicate")), (123, 0));
+    assert_eq!(scene.delivered[60..63], ipv4);
+    scene.pass(Duration::from_millis(20));
     scene.assert_empty();
 }
 

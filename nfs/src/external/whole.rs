@@ -8,9 +8,9 @@ use super::lanes::Lanes;
 use super::merge::{self, MAX_BRANCHES, Output, Scratch};
 use super::{
     ANSWERED, DUPLICATE, FULL, GAPS, GARBAGE, GENERATED, LATE, LOST, MARKED, MERGED, NO_ID, PASSED,
-    SENT_UNMARKED, STOPPED, TAGGED, TIMED_OUT, UNIDENTIFIED, UNMARKED, WAITED, flow_hash,
+    SENT_UNMARKED, STOPPED, TAGGED, TIMED_OUT, UNIDENTIFIED, UNMARKED, WAITED,
 };
-use engine::{Burst, ChainId, Cx, Packet, Reason, Time};
+use engine::{Burst, ChainId, Cx, Packet, Reason, Time, WorkerSite};
 use wire::Headers;
 
 /// Bytes that a parser wants to see of a packet.
@@ -75,14 +75,14 @@ enum Known {
 }
 
 impl Whole {
-    pub(super) fn new(plan: &Plan) -> Whole {
+    pub(super) fn new(plan: &Plan, worker: &WorkerSite) -> Whole {
         let slots = plan.in_flight as usize;
         let several = plan.branches.len() > 1;
         Whole {
             circles: [Circle::new(IDENTIFICATIONS.0, IDENTIFICATIONS.1), Circle::new(VLANS.0, VLANS.1)],
             slots: (0..slots).map(|_| Slot::default()).collect(),
             free: (0..plan.in_flight).rev().collect(),
-            lanes: Lanes::new(slots),
+            lanes: Lanes::new(slots, worker.seed),
             sequence: 0,
             looked: Default::default(),
             scratch: Scratch::with_capacity(if several { USUAL } else { 0 }),
@@ -132,7 +132,7 @@ impl Whole {
             None => {}
         }
         let digest = plan.identity.digest(&headers, frame, len);
-        let (lane, end) = (Lanes::of(flow_hash(&headers, frame)), merge::end(&headers, len));
+        let (lane, end) = (self.lanes.of(&headers, frame), merge::end(&headers, len));
         let (ingress, l3) = (burst.ingress(i), headers.l3_offset());
         let mut original = burst.take(i);
         let chain = original.as_ref().map(Packet::chain);
@@ -183,7 +183,7 @@ impl Whole {
     /// A packet that gets no id goes on behind those of its flow that are in flight.
     fn pass_in_order(&mut self, burst: &mut Burst, i: usize, cx: &mut Cx<'_>) {
         let headers = burst.headers(i);
-        let lane = Lanes::of(flow_hash(&headers, burst.bytes(i)));
+        let lane = self.lanes.of(&headers, burst.bytes(i));
         cx.count(PASSED, 1);
         if self.lanes.first(lane).is_none() {
             return;
@@ -250,9 +250,12 @@ impl Whole {
             let bare = carrier::without_tag(frame, &mut bare);
             let len = len - wire::vlan::TAG_LEN;
             let headers = wire::parse_with_len(bare, len);
-            let known = self.judge(plan, branch, Carrier::Vlan, id, (&headers, bare, len), now);
-            if !matches!(known, Known::Stranger) {
-                return known;
+            // A packet that would have got its id elsewhere came with this tag, or has it from the NF.
+            if choose(plan.carrier, &headers, bare) == Some(Carrier::Vlan) {
+                let known = self.judge(plan, branch, Carrier::Vlan, id, (&headers, bare, len), now);
+                if !matches!(known, Known::Stranger) {
+                    return known;
+                }
             }
         }
         match carrier::identification(&headers, frame) {
@@ -424,10 +427,9 @@ impl Whole {
                 slot.original.take().into_iter().chain(slot.answers.iter_mut().filter_map(Option::take));
             held.for_each(|packet| cx.discard(packet, STOPPED));
         }
-        let slots = self.slots.len();
-        self.lanes = Lanes::new(slots);
+        self.lanes.clear();
         self.free.clear();
-        self.free.extend((0..slots as u32).rev());
+        self.free.extend((0..self.slots.len() as u32).rev());
     }
 }
 

@@ -32,6 +32,11 @@ fn ports_are_where_they_are_and_nfs_on_the_way() {
     // On s1, of two cores, there is room for both instances of a.
     let (_, there) = solved(&assigned(&chain("[\"a\"]", "\"lan\"", ""), false).expect("a problem"));
     assert_eq!(there["a"], "s1", "there and back costs nothing");
+    assert_eq!(
+        there.keys().collect::<Vec<_>>(),
+        ["a", "port lan"],
+        "a port is one port, also on the way back"
+    );
 }
 
 #[test]
@@ -40,6 +45,11 @@ fn instances_that_stay_together_are_as_one() {
     let a = assignment.problem.nfs.iter().position(|nf| nf.name == "a").expect("a");
     assert_eq!((assignment.problem.instances(a), assignment.problem.nfs[a].cpu), (1, 2.0));
     assert_eq!(assigned(&chain("[\"a\"]", "\"wan\"", ""), false).expect("a problem").problem.instances(a), 2);
+    // 1.1 / 0.1 is a little more than 11 in binary.
+    let text = chain("[\"a\", \"b\"]", "\"wan\"", "[need.b]\nrate = 0.1\ncpu = 0.1\n").replace("150", "1.1");
+    let assignment = assigned(&text, true).expect("a problem");
+    let b = assignment.problem.nfs.iter().find(|nf| nf.name == "b").expect("b");
+    assert!((b.cpu - 1.1).abs() < 1e-9, "{} cores for 11 instances of 0.1", b.cpu);
 }
 
 #[test]

@@ -40,10 +40,26 @@ fn two_servers_are_joined_by_a_vxlan() {
     assert_eq!(encap["macs"]["destination"].as_str(), Some("02:00:00:00:00:02"));
     let s2: Table = toml::from_str(&parts["s2"]).expect("TOML");
     let chain = &s2["chain"][0];
-    assert_eq!((chain["name"].as_str(), chain["from"].as_str()), (Some("out-1"), Some("core")));
+    assert_eq!((chain["name"].as_str(), chain["from"].as_str()), (Some("hop-out-1"), Some("core")));
     assert_eq!(chain["match"].as_str(), Some("udp.dport == 24001 and ip.src == 10.0.0.1"));
     assert_eq!(chain["path"], Value::Array(vec!["hop-1-from-s1".into(), "b".into()]));
     assert_eq!(s2["nf"]["hop-1-from-s1"]["decap"]["vni"].as_integer(), Some(1));
+}
+
+/// Chains of a user have names of their own, whatever those of others are cut into.
+#[test]
+fn no_segment_is_called_as_a_chain() {
+    let second = "[[chain]]\nname = \"out-1\"\nfrom = \"s2.core\"\npath = \"b\"\nto = \"s2.core\"\n";
+    let wanted = Wanted::parse(&format!("{WANTED}{second}")).expect("good");
+    let servers: BTreeMap<String, Server> =
+        [("s1".to_owned(), base(1, "vxlan", LAN).server), ("s2".to_owned(), base(2, "vxlan", "").server)]
+            .into();
+    let place = APART.iter().map(|(nf, server)| ((*nf).to_owned(), (*server).to_owned())).collect();
+    let cut = cut(&wanted, &servers, &place, &Hops::new()).expect("parts");
+    let s2: Table = toml::from_str(&cut.parts["s2"]).expect("TOML");
+    let names: Vec<_> =
+        s2["chain"].as_array().expect("chains").iter().map(|chain| chain["name"].as_str()).collect();
+    assert_eq!(names, [Some("hop-out-1"), Some("out-1")]);
 }
 
 #[test]

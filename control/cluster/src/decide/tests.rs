@@ -57,7 +57,7 @@ impl Cluster {
     /// One decision; returns its events as `name: detail`.
     fn decide(&mut self) -> Vec<String> {
         let decision = decide(&self.there, 7);
-        for change in decision.changes {
+        for change in decision.parts.into_iter().chain(decision.changes) {
             match change {
                 Change::Delete(key) => {
                     self.there.parts.remove(key.strip_prefix("/braid/parts/").expect("a part"));
@@ -70,6 +70,8 @@ impl Cluster {
                             .insert(name.to_owned(), serde_json::from_str(&value).expect("a part"));
                     } else if key == store::PLAN {
                         self.there.plan = serde_json::from_str(&value).expect("a plan");
+                    } else if key == store::CURRENT {
+                        self.there.current = value.parse().expect("a number");
                     } else if key == store::ACCEPTED {
                         self.there.accepted = Some(serde_json::from_str(&value).expect("accepted"));
                     } else {
@@ -82,7 +84,7 @@ impl Cluster {
     }
 
     fn agents(&mut self) {
-        for (name, part) in &self.there.parts {
+        for (name, part) in self.there.parts.iter().filter(|(_, part)| part.revision <= self.there.current) {
             let bad = self.refuses.is_some_and(|(who, word)| who == name && part.config.contains(word));
             let error = bad.then(|| "no such file".to_owned());
             let report = Report { revision: part.revision, runs: !bad, error };
@@ -240,4 +242,59 @@ fn what_is_no_plan_is_said() {
     cluster.want(8, WANTED.to_owned());
     let said = cluster.settle();
     assert!(said[0].starts_with("no_plan") && said[0].contains("server s2 has no [server.link]"), "{said:?}");
+}
+
+/// The planner after one that went while it wrote parts.
+#[test]
+fn parts_of_half_a_plan_are_written_anew() {
+    let mut cluster = Cluster::new();
+    cluster.settle();
+    cluster.want(6, WANTED.replace("mac_swap", "l2fwd"));
+    // It wrote one part.
+    let half = decide(&cluster.there, 7).parts.swap_remove(0);
+    let Change::Put { key, value, .. } = half else { panic!("{half:?}") };
+    assert_eq!(key, store::part("s1"));
+    cluster.there.parts.insert("s1".to_owned(), serde_json::from_str(&value).expect("a part"));
+    // What is wanted is the old again.
+    cluster.want(7, WANTED.to_owned());
+    cluster.settle();
+    assert!(cluster.part("s1").contains("mac_swap"));
+    assert_eq!((cluster.there.current, cluster.there.parts["s1"].revision), (2, 2));
+    assert_eq!(cluster.there.accepted.as_ref().map(|accepted| accepted.revision), Some(7));
+}
+
+/// The same is wanted still, and a part of it is there already.
+#[test]
+fn a_part_that_is_there_already_comes_to_be_in_force() {
+    let mut cluster = Cluster::new();
+    let Change::Put { value, .. } = decide(&cluster.there, 7).parts.swap_remove(0) else { panic!("no part") };
+    cluster.there.parts.insert("s1".to_owned(), serde_json::from_str(&value).expect("a part"));
+    assert!(cluster.settle().iter().any(|said| said == "in_force: all servers run plan 1"));
+}
+
+#[test]
+fn a_record_that_nobody_can_read_is_left_out_and_said_once() {
+    let mut cluster = Cluster::new();
+    cluster.there.servers.remove("s3");
+    cluster.there.unreadable.insert("/braid/servers/s3: unknown field `gpu`".to_owned());
+    let said = cluster.settle();
+    assert_eq!(said[0], "unreadable: /braid/servers/s3: unknown field `gpu`; it is left out");
+    assert!(said[1].starts_with("planned: something else is wanted; come: s1, s2:"), "{said:?}");
+    assert!(cluster.decide().is_empty(), "it is said once");
+}
+
+/// A transaction may set a key once.
+#[test]
+fn more_events_than_are_kept_are_no_fault() {
+    let mut cluster = Cluster::new();
+    cluster.there.unreadable = (0..150).map(|n| format!("/braid/reports/x{n:03}: none")).collect();
+    let changes = decide(&cluster.there, 7).changes;
+    let keys: BTreeSet<&str> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Put { key, .. } | Change::Delete(key) => key.as_str(),
+        })
+        .collect();
+    assert_eq!(keys.len(), changes.len());
+    assert!(keys.len() <= 128, "{}", keys.len());
 }

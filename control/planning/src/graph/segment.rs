@@ -84,6 +84,14 @@ impl Segment {
         }
     }
 
+    /// Those of its NFs that run in branches.
+    pub fn branched(&self) -> Vec<usize> {
+        match self {
+            Segment::Parallel(_) => self.nfs(),
+            _ => self.parts().iter().flat_map(Segment::branched).collect(),
+        }
+    }
+
     /// Mirror/merge operations: each mirror with its merge counts once per branch beyond the first.
     pub fn operations(&self) -> usize {
         let own = if let Segment::Parallel(parts) = self { parts.len().saturating_sub(1) } else { 0 };

@@ -27,7 +27,8 @@ pub(super) fn solve(problem: &Problem, time: Duration) -> Result<Placement, Unpl
     program.set_time_limit(time.max(Duration::from_millis(1)));
     let outcome = match program.solve() {
         Ok(outcome) => outcome,
-        Err(microlp::Error::Infeasible) => return Err(Unplaced::Impossible),
+        // What has been found is one all the same: sums that just fit may be a last bit too much for the solver.
+        Err(microlp::Error::Infeasible) => return fallback.ok_or(Unplaced::Impossible),
         Err(error) => return fallback.ok_or_else(|| Unplaced::Solver(error.to_string())),
     };
     let proved = outcome.is_optimal();

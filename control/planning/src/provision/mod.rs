@@ -174,15 +174,20 @@ impl Problem {
 
     /// N_i = ⌈T / pr_i⌉; an NF of no chain has none.
     pub fn instances(&self, nf: usize) -> u32 {
-        // A quotient that is whole but for the last bits of its division needs no instance more.
-        let needed = (self.load(nf) / self.nfs[nf].rate - 1e-9).ceil().clamp(0.0, MOST_INSTANCES) as u32;
-        if self.load(nf) > 0.0 { needed.max(1) } else { 0 }
+        instances(self.load(nf), self.nfs[nf].rate).min(MOST_INSTANCES) as u32
     }
 
     /// Whether an NF may run on a server.
     pub fn allows(&self, nf: usize, server: usize) -> bool {
         self.nfs[nf].on.as_ref().is_none_or(|on| on.contains(&server))
     }
+}
+
+/// How many instances that process `rate` each carry `load`: a whole number.
+pub fn instances(load: f64, rate: f64) -> f64 {
+    // A quotient that is whole but for the last bits of its division needs no instance more.
+    let needed = (load / rate - 1e-9).ceil();
+    if load > 0.0 { needed.max(1.0) } else { 0.0 }
 }
 
 /// How a placement is found.

@@ -40,6 +40,20 @@ fn instances_are_rounded_up() {
     assert_eq!(problem.instances(0), 3);
 }
 
+/// A sum that is too much by its last bits fits, and if the integer program should not think so, the heuristic has shown it.
+#[test]
+fn what_just_fits_is_placed() {
+    for more in [0.0, 1e-10, 9e-10] {
+        let mut problem = small();
+        problem.servers[0].cpu = 1.0;
+        problem.servers[1].cpu = 3.0;
+        problem.nfs[0].cpu = 1.0 + more;
+        problem.nfs[0].on = Some(vec![0]);
+        let placement = Solver::Exact.solve(&problem, effort(1)).expect("there is one");
+        placement.check(&problem).expect("good");
+    }
+}
+
 #[test]
 fn the_integer_program_cuts_where_least_flows() {
     // Four cores for a, b, b, c. One instance of b takes 60 at most, so at least 40 cross, and a with one b on one
