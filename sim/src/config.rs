@@ -389,7 +389,8 @@ impl Experiment {
 impl Config {
     fn written(&self, topology: &Topology) -> Result<Vec<Arrival>, ConfigError> {
         let host = |name: &String| {
-            let nodes = topology.named(name).filter(|nodes| nodes.len() == 1 && nodes.end <= topology.hosts());
+            let nodes =
+                topology.named(name).filter(|nodes| nodes.len() == 1 && nodes.end <= topology.hosts());
             match nodes {
                 Some(nodes) => Ok(nodes.start),
                 None => wrong("flow", format!("'{name}' is no host: the first one is host-0")),

@@ -167,7 +167,17 @@ mod tests {
 
     fn packet(len: u16) -> Packet {
         let frame = Packet::NO_FRAME;
-        Packet { flow: 0, number: 0, frame, len, ident: 0, route: 0, hop: 0, kind: PacketKind::Data, made: false }
+        Packet {
+            flow: 0,
+            number: 0,
+            frame,
+            len,
+            ident: 0,
+            route: 0,
+            hop: 0,
+            kind: PacketKind::Data,
+            made: false,
+        }
     }
 
     fn link(limit: u64) -> Link {
@@ -193,8 +203,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_and_has_room_again_when_a_packet_is_out() {
         let mut link = link(3 * 1538);
-        let offers: Vec<bool> =
-            (0..4).map(|_| link.offer(packet(1460), 0) == Offered::Dropped).collect();
+        let offers: Vec<bool> = (0..4).map(|_| link.offer(packet(1460), 0) == Offered::Dropped).collect();
         assert_eq!(offers, [false, false, false, true]);
         assert_eq!(link.queued(FULL - 1), 3 * 1538);
         assert_eq!(link.queued(FULL), 2 * 1538);

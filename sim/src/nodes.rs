@@ -116,8 +116,11 @@ fn one(
     let Attachment { at, kind, traffic, config } = attachment;
     let nodes = topology.named(at).ok_or_else(|| AttachError::Node(at.clone()))?;
     let entry = registry.get(kind).ok_or_else(|| AttachError::Kind(kind.clone()))?;
-    let wrong =
-        |what: String| AttachError::Config { kind: kind.clone(), at: at.clone(), what: what.trim().to_owned() };
+    let wrong = |what: String| AttachError::Config {
+        kind: kind.clone(),
+        at: at.clone(),
+        what: what.trim().to_owned(),
+    };
     let text = toml::to_string(config).map_err(|error| wrong(error.to_string()))?;
     let table = DeTable::parse(&text).map_err(|error| wrong(error.to_string()))?;
     let span = table.span();

@@ -17,10 +17,8 @@ pub const MICROSECOND: Picos = MILLISECOND / 1000;
 /// Picoseconds of a nanosecond.
 pub const NANOSECOND: Picos = MICROSECOND / 1000;
 
-const TIMES: [(&str, u64); 4] =
-    [("ns", NANOSECOND), ("us", MICROSECOND), ("ms", MILLISECOND), ("s", SECOND)];
-const RATES: [(&str, u64); 4] =
-    [("bit", 1), ("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)];
+const TIMES: [(&str, u64); 4] = [("ns", NANOSECOND), ("us", MICROSECOND), ("ms", MILLISECOND), ("s", SECOND)];
+const RATES: [(&str, u64); 4] = [("bit", 1), ("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)];
 const SIZES: [(&str, u64); 4] = [("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
 
 /// What was written is no quantity of that sort.
@@ -39,7 +37,10 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let unit = &text[digits.len()..];
     let (_, scale) = units.iter().find(|(name, _)| *name == unit)?;
     let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() || decimals.len() > 12 || !(whole.bytes().chain(decimals.bytes())).all(|b| b.is_ascii_digit()) {
+    if whole.is_empty()
+        || decimals.len() > 12
+        || !(whole.bytes().chain(decimals.bytes())).all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let mut value = whole.parse::<u64>().ok()?.checked_mul(*scale)?;

@@ -55,7 +55,7 @@ impl Random {
 
 /// The natural logarithm of a positive normal number, by the series of the inverse hyperbolic tangent. The C library's
 /// may differ in the last bit from version to version, and a simulation must not.
-fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     const SQRT_2: f64 = std::f64::consts::SQRT_2;
     let bits = x.to_bits();
     let mut exponent = ((bits >> 52) & 0x7ff) as i64 - 1023;

@@ -134,13 +134,13 @@ pub(crate) struct Ended<'a> {
 
 impl Report {
     pub(crate) fn of(ended: Ended<'_>) -> Report {
-        let counted =
-            ended.flows.iter().enumerate().filter(|(_, flow)| flow.arrival.at >= ended.warm_up);
+        let counted = ended.flows.iter().enumerate().filter(|(_, flow)| flow.arrival.at >= ended.warm_up);
         let outcomes: Vec<Outcome> =
             counted.clone().map(|(number, flow)| outcome(number, flow, ended.topology, ended.now)).collect();
         let mut classes = Vec::new();
         for (name, priority) in [("priority", true), ("other", false)] {
-            let flows = counted.clone().map(|(_, flow)| flow).filter(|flow| flow.arrival.priority == priority);
+            let flows =
+                counted.clone().map(|(_, flow)| flow).filter(|flow| flow.arrival.priority == priority);
             let fared: Vec<&Outcome> =
                 outcomes.iter().filter(|outcome| outcome.priority == priority).collect();
             if !fared.is_empty() {

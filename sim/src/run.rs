@@ -26,7 +26,8 @@ impl<'a> Simulation<'a> {
         folder: &Path,
     ) -> Result<Simulation<'a>, AttachError> {
         let Experiment { config, topology, .. } = experiment;
-        let placed = place(&config.nfs, topology, registry, folder, config.seeds.first().copied().unwrap_or(1))?;
+        let placed =
+            place(&config.nfs, topology, registry, folder, config.seeds.first().copied().unwrap_or(1))?;
         Ok(Simulation { experiment, placed })
     }
 
@@ -75,10 +76,7 @@ impl<'a> Simulation<'a> {
 }
 
 /// Both in the order of time.
-fn merged(
-    by_chance: impl Iterator<Item = Arrival>,
-    written: &[Arrival],
-) -> impl Iterator<Item = Arrival> {
+fn merged(by_chance: impl Iterator<Item = Arrival>, written: &[Arrival]) -> impl Iterator<Item = Arrival> {
     let (mut by_chance, mut written) = (by_chance.peekable(), written.iter().copied().peekable());
     std::iter::from_fn(move || {
         let first = match (by_chance.peek(), written.peek()) {

@@ -87,8 +87,12 @@ impl Sizes {
         // Of one in the second column.
         let mut full = None;
         for (number, line) in text.lines().enumerate() {
-            let wrong =
-                |what| SizesError::Line { path: path.to_owned(), line: number + 1, what, text: line.to_owned() };
+            let wrong = |what| SizesError::Line {
+                path: path.to_owned(),
+                line: number + 1,
+                what,
+                text: line.to_owned(),
+            };
             let trimmed = line.trim();
             if trimmed.is_empty() || trimmed.starts_with('#') {
                 continue;
@@ -107,7 +111,9 @@ impl Sizes {
                 ([size, share], known) => {
                     let full = *full.get_or_insert(if trimmed.contains(',') { 1.0 } else { 100.0 });
                     if known.is_none() && full == 100.0 && *share != 0.0 {
-                        return Err(wrong("a file in percent starts with 0; one in probabilities, with its mean alone"));
+                        return Err(wrong(
+                            "a file in percent starts with 0; one in probabilities, with its mean alone",
+                        ));
                     }
                     (size * unit, share / full)
                 }

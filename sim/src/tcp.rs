@@ -33,11 +33,6 @@ pub struct Tcp {
 
 impl Default for Tcp {
     fn default() -> Self {
-        Tcp {
-            initial_window: 10,
-            window: 256_000,
-            least_timeout: 5 * MILLISECOND,
-            most_timeout: SECOND,
-        }
+        Tcp { initial_window: 10, window: 256_000, least_timeout: 5 * MILLISECOND, most_timeout: SECOND }
     }
 }

@@ -153,11 +153,9 @@ impl Topology {
     /// # Errors
     /// When a part of it is not there, or it is too large.
     pub fn new(shape: Shape) -> Result<Topology, ShapeError> {
-        for (what, count) in [
-            ("hosts_per_leaf", shape.hosts_per_leaf),
-            ("leaves", shape.leaves),
-            ("spines", shape.spines),
-        ] {
+        for (what, count) in
+            [("hosts_per_leaf", shape.hosts_per_leaf), ("leaves", shape.leaves), ("spines", shape.spines)]
+        {
             if count == 0 {
                 return Err(ShapeError::Nothing(what));
             }
@@ -206,8 +204,7 @@ impl Topology {
         for host in 0..hosts {
             join(host, hosts + host / shape.hosts_per_leaf);
         }
-        let mut tiers =
-            vec![Tier { nodes: hosts, count: leaves, tops: 1, leaves: 1, links: 0, ways: 1 }];
+        let mut tiers = vec![Tier { nodes: hosts, count: leaves, tops: 1, leaves: 1, links: 0, ways: 1 }];
         let (mut blocks, mut block_leaves, mut tops) = (pods, shape.leaves, shape.spines);
         let mut links = 2 * hosts;
         for step in 0..=shape.extensions.len() {
@@ -358,7 +355,8 @@ impl Topology {
         for step in 1..meeting {
             let (below, above) = (&self.tiers[step - 1], &self.tiers[step]);
             let way = ways.get(step - 1).copied().filter(|way| *way < above.ways).unwrap_or(0);
-            let link = |leaf: u32| above.links + 2 * ((leaf / below.leaves * below.tops + top) * above.ways + way);
+            let link =
+                |leaf: u32| above.links + 2 * ((leaf / below.leaves * below.tops + top) * above.ways + way);
             push(link(leaves.0));
             down[step] = link(leaves.1) + 1;
             top = if step == 1 { way } else { top * above.ways + way };

@@ -1,7 +1,7 @@
 //! Flows that hosts begin: by a Poisson process, between hosts of different leaves, as long as a distribution says.
 
 use crate::packet::OVERHEAD;
-use crate::quantity::{Picos, SECOND, Span, Rate};
+use crate::quantity::{Picos, Rate, SECOND, Span};
 use crate::random::{Random, Stream};
 use crate::sizes::Sizes;
 use crate::tcp::MSS;

@@ -24,8 +24,8 @@ priority = 0.5
 fn run(nfs: &str) -> Report {
     let text = format!("{NETWORK}{nfs}");
     let experiment = Experiment::parse(&text, Path::new("")).expect("good");
-    let simulation =
-        Simulation::new(&experiment, &nfs::registry(), Path::new("")).unwrap_or_else(|error| panic!("{error}"));
+    let simulation = Simulation::new(&experiment, &nfs::registry(), Path::new(""))
+        .unwrap_or_else(|error| panic!("{error}"));
     let report = simulation.run(0.4, 1).expect("packet memory");
     assert!(report.account.balances(), "{:?}", report.account);
     report

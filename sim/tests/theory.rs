@@ -1,10 +1,10 @@
 //! The simulator against what theory says of cases that it can say something of.
 
+use sim::config::Experiment;
 use sim::network::{Network, Setting};
 use sim::quantity::{MICROSECOND, MILLISECOND, Picos, SECOND};
 use sim::report::Report;
 use sim::run::Simulation;
-use sim::config::Experiment;
 use sim::topology::{Cable, Shape, Topology};
 use sim::traffic::Arrival;
 use std::path::Path;
@@ -14,14 +14,24 @@ const RATE: u64 = 10_000_000_000;
 fn topology(hosts_per_leaf: u32, leaves: u32, spines: u32, queue: u64) -> Topology {
     let cable = Cable { rate: "10gbit".parse().expect("a rate"), delay: 5 * MICROSECOND, queue };
     let host_queue = 100_000_000;
-    let shape = Shape { hosts_per_leaf, leaves, spines, extensions: vec![], edge: cable, host_queue, fabric: cable };
+    let shape =
+        Shape { hosts_per_leaf, leaves, spines, extensions: vec![], edge: cable, host_queue, fabric: cable };
     Topology::new(shape).expect("a network")
 }
 
 fn setting(topology: &Topology, window: u32) -> Setting<'_> {
     let tcp = sim::tcp::Tcp { window, ..sim::tcp::Tcp::default() };
     let nfs = (&[][..], None);
-    Setting { topology, tcp, deadline: None, changes: &[], nfs, tick: MILLISECOND, end: 100 * SECOND, seed: 1 }
+    Setting {
+        topology,
+        tcp,
+        deadline: None,
+        changes: &[],
+        nfs,
+        tick: MILLISECOND,
+        end: 100 * SECOND,
+        seed: 1,
+    }
 }
 
 fn flow(from: u32, to: u32, bytes: u32) -> Arrival {
@@ -144,7 +154,8 @@ fn equal_paths_carry_equal_shares_and_both_directions_take_one() {
     let experiment = Experiment::parse(text, Path::new("")).expect("good");
     let topology = &experiment.topology;
     let sizes = experiment.sizes.as_ref().expect("sizes");
-    let arrivals = sim::traffic::Traffic::new(topology, sizes, (0.3, Default::default()), 0.0, 20 * MILLISECOND, 1);
+    let arrivals =
+        sim::traffic::Traffic::new(topology, sizes, (0.3, Default::default()), 0.0, 20 * MILLISECOND, 1);
     let mut network = Network::new(setting(topology, 1_000_000), arrivals);
     network.run();
     let mut by_way = [0u64; 8];

@@ -76,7 +76,8 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn drawn_cables_are_as_many_as_said_and_others_for_another_seed() {
-    let text = GOOD.replace("between = [\"spine-1\", \"leaf-0\"]", "share = 0.5").replace("until = \"2ms\"\n", "");
+    let text =
+        GOOD.replace("between = [\"spine-1\", \"leaf-0\"]", "share = 0.5").replace("until = \"2ms\"\n", "");
     let experiment = parse(&text).expect("good");
     let links = |seed| -> Vec<u32> {
         experiment.changes(seed).expect("cables").iter().map(|change| change.link).collect()

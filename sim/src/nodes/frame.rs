@@ -105,7 +105,9 @@ impl Directory {
         let Some(read) = self.read(frame) else { return false };
         let same = (read.flow, read.kind, read.number, read.len)
             == (packet.flow, packet.kind, packet.number, packet.len);
-        let Ok(outer) = ipv4::Packet::new_checked(frame.get(ETHERNET..).unwrap_or_default()) else { return false };
+        let Ok(outer) = ipv4::Packet::new_checked(frame.get(ETHERNET..).unwrap_or_default()) else {
+            return false;
+        };
         let segment = outer.payload();
         let right = tcp::Packet::new_checked(segment)
             .is_ok_and(|inner| inner.checksum_is_valid(outer.pseudo_header(segment.len() as u32)));

@@ -114,7 +114,8 @@ impl<'a> Stands<'a> {
         out: &mut Vec<Passed>,
     ) {
         let place = (number, node);
-        let Some(bytes) = self.frame(packet.frame).map(<[u8]>::to_vec).or_else(|| flows.frame(&packet)) else {
+        let Some(bytes) = self.frame(packet.frame).map(<[u8]>::to_vec).or_else(|| flows.frame(&packet))
+        else {
             self.stray(number, packet);
             return;
         };
