@@ -347,7 +347,8 @@ impl Experiment {
 
     /// The cables of a fault, by their links up.
     fn cables(&self, fault: &Fault, random: &mut Random) -> Result<Vec<u32>, ConfigError> {
-        if !(0.0..=1.0).contains(&fault.loss) || !(fault.rate > 0.0 && fault.rate <= 1.0) {
+        let good = (0.0..=1.0).contains(&fault.loss) && fault.rate > 0.0 && fault.rate <= 1.0;
+        if !good {
             return wrong("fault", "write a rate above 0 to 1, and a loss from 0 to 1");
         }
         let ends = self.topology.ends();

@@ -147,7 +147,7 @@ impl Link {
     pub fn arrive(&mut self, now: Picos, random: &mut Random) -> Option<Arrived> {
         self.queued(now);
         let packet = self.inside.pop_front()?.packet;
-        let lost = self.loss > 0 && random.next() < self.loss;
+        let lost = self.loss > 0 && random.bits() < self.loss;
         self.count.lost += u64::from(lost);
         Some(Arrived { packet, lost, next: self.inside.front().map(|next| next.out + self.delay) })
     }

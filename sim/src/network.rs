@@ -3,7 +3,7 @@
 use crate::account::Account;
 use crate::flow::Flow;
 use crate::link::{Link, Offered};
-use crate::nodes::{Directory, Passed, Placed, Stands, key};
+use crate::nodes::{Directory, Passed, Placed, Stands, Stop, key};
 use crate::packet::{Packet, PacketKind};
 use crate::quantity::Picos;
 use crate::random::{Random, Stream};
@@ -86,9 +86,9 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
             coming: None,
             armed: Vec::new(),
             live: 0,
-            hashes: (0..topology.tiers()).map(|_| hashes.next()).collect(),
+            hashes: (0..topology.tiers()).map(|_| hashes.bits()).collect(),
             loss: Random::new(setting.seed, Stream::Loss),
-            nfs: Stands::new(setting.nfs.0, setting.nfs.1, Random::new(setting.seed, Stream::Nfs).next()),
+            nfs: Stands::new(setting.nfs.0, setting.nfs.1, Random::new(setting.seed, Stream::Nfs).bits()),
             directory: Directory::default(),
             passed: Vec::new(),
             account: Account::default(),
@@ -113,7 +113,7 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
 
     /// One event; `false` when there is none left.
     pub fn step(&mut self) -> bool {
-        let Some((at, event)) = self.schedule.next().filter(|(at, _)| *at <= self.setting.end) else {
+        let Some((at, event)) = self.schedule.take().filter(|(at, _)| *at <= self.setting.end) else {
             return false;
         };
         self.now = at;
@@ -307,7 +307,10 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
     fn enter(&mut self, node: NodeId, from: usize, packet: Packet, north: bool, passed: &mut Vec<Passed>) {
         let priority = self.flows[packet.flow as usize].arrival.priority;
         match self.nfs.meets(node, from, priority) {
-            Some(nf) => self.nfs.run(nf, node, packet, north, &self.directory, self.now, passed),
+            Some(nf) => {
+                let stop = Stop { place: (nf, node), now: self.now, north };
+                self.nfs.run(stop, packet, &self.directory, passed);
+            }
             None => self.proceed(packet),
         }
     }

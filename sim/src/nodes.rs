@@ -11,7 +11,7 @@ mod stands;
 mod tests;
 
 pub use frame::{Directory, PORT_OTHER, PORT_PRIORITY, key};
-pub use stands::{NfCount, Passed, Stands};
+pub use stands::{NfCount, Passed, Place, Stands, Stop};
 
 use crate::topology::{NodeId, Topology};
 use dpdk::{Eal, EalOptions};

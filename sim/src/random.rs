@@ -24,12 +24,12 @@ impl Random {
     /// The numbers of a seed for one purpose.
     pub fn new(seed: u64, stream: Stream) -> Random {
         let mut random = Random(seed ^ (stream as u64).wrapping_mul(0xa076_1d64_78bd_642f));
-        random.next();
+        random.bits();
         random
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,12 +39,12 @@ impl Random {
 
     /// A number below `bound`; 0 when there is none.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
     /// From 0 to below 1, with 53 bits.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Exponentially distributed with mean 1: the time between arrivals of a Poisson process of rate 1.
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn streams_of_one_seed_differ() {
-        let first = |stream| Random::new(1, stream).next();
+        let first = |stream| Random::new(1, stream).bits();
         assert_ne!(first(Stream::Flows), first(Stream::Loss));
-        assert_ne!(first(Stream::Flows), Random::new(2, Stream::Flows).next());
+        assert_ne!(first(Stream::Flows), Random::new(2, Stream::Flows).bits());
     }
 }

@@ -34,8 +34,8 @@ impl Schedule {
         self.heap.push(Reverse((at, event)));
     }
 
-    /// The next event.
-    pub fn next(&mut self) -> Option<(Picos, Event)> {
+    /// Takes out the next event.
+    pub fn take(&mut self) -> Option<(Picos, Event)> {
         self.heap.pop().map(|Reverse(next)| next)
     }
 }

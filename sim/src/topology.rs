@@ -352,13 +352,13 @@ impl Topology {
         push(2 * a);
         down[0] = 2 * b + 1;
         let (mut top, leaves) = (0, (self.leaf(a), self.leaf(b)));
-        for step in 1..meeting {
+        for (step, down) in down.iter_mut().enumerate().take(meeting).skip(1) {
             let (below, above) = (&self.tiers[step - 1], &self.tiers[step]);
             let way = ways.get(step - 1).copied().filter(|way| *way < above.ways).unwrap_or(0);
             let link =
                 |leaf: u32| above.links + 2 * ((leaf / below.leaves * below.tops + top) * above.ways + way);
             push(link(leaves.0));
-            down[step] = link(leaves.1) + 1;
+            *down = link(leaves.1) + 1;
             top = if step == 1 { way } else { top * above.ways + way };
         }
         for link in down[..meeting].iter().rev() {

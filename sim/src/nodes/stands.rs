@@ -14,7 +14,18 @@ use std::collections::BTreeMap;
 const START: u64 = 1_000_000_000;
 
 /// An instance: the NF's number in the configuration, and its node.
-type Place = (usize, NodeId);
+pub type Place = (usize, NodeId);
+
+/// An NF meets a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stop {
+    /// Which instance.
+    pub place: Place,
+    /// When.
+    pub now: Picos,
+    /// Whether the packet comes from the network's side.
+    pub north: bool,
+}
 
 /// A packet that left an NF.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,23 +114,15 @@ impl<'a> Stands<'a> {
     }
 
     /// Gives a packet to an NF; what leaves it goes to `out`.
-    pub fn run(
-        &mut self,
-        number: usize,
-        node: NodeId,
-        packet: Packet,
-        from_north: bool,
-        flows: &Directory,
-        now: Picos,
-        out: &mut Vec<Passed>,
-    ) {
-        let place = (number, node);
+    pub fn run(&mut self, stop: Stop, packet: Packet, flows: &Directory, out: &mut Vec<Passed>) {
+        let Stop { place, now, north } = stop;
+        let number = place.0;
         let Some(bytes) = self.frame(packet.frame).map(<[u8]>::to_vec).or_else(|| flows.frame(&packet))
         else {
             self.stray(number, packet);
             return;
         };
-        let ingress = if from_north { NORTH } else { SOUTH };
+        let ingress = if north { NORTH } else { SOUTH };
         let Some(stand) = self.stand(place) else { return };
         let Ok(round) = stand.run(&[Input { bytes: &bytes, ingress }], Packing::Contiguous, time(now)) else {
             *self.dropped[number].entry("no_mbufs").or_default() += 1;
@@ -127,8 +130,8 @@ impl<'a> Stands<'a> {
             return;
         };
         match round.fates.first() {
-            Some(Fate::Forward(after)) => self.give(place, 0, packet, after, &bytes, flows, out),
-            Some(Fate::Gate(gate, after)) => self.give(place, *gate, packet, after, &bytes, flows, out),
+            Some(Fate::Forward(after)) => self.give(place, (0, after), packet, &bytes, flows, out),
+            Some(Fate::Gate(gate, after)) => self.give(place, (*gate, after), packet, &bytes, flows, out),
             Some(Fate::Taken) => {
                 self.held.entry((place, packet.flow, packet.kind)).or_default().push(packet);
             }
@@ -257,7 +260,9 @@ impl<'a> Stands<'a> {
                 self.known(place, &read, emitted.created, input)
             });
             match known {
-                Some(packet) => self.give(place, emitted.gate, packet, &emitted.bytes, &[], flows, out),
+                Some(packet) => {
+                    self.give(place, (emitted.gate, &emitted.bytes), packet, &[], flows, out);
+                }
                 None => self.strayed[place.0] += 1,
             }
         }
@@ -289,9 +294,8 @@ impl<'a> Stands<'a> {
     fn give(
         &mut self,
         place: Place,
-        gate: u8,
+        (gate, after): (u8, &[u8]),
         packet: Packet,
-        after: &[u8],
         before: &[u8],
         flows: &Directory,
         out: &mut Vec<Passed>,
