@@ -1,5 +1,6 @@
 //! A flow of the simulation: both its ends, its routes, and what happened to it.
 
+use crate::detour::Plan;
 use crate::packet::{LEAST, OVERHEAD, Packet, PacketKind};
 use crate::quantity::Picos;
 use crate::tcp::{MSS, Receiver, Sender, Tcp};
@@ -43,6 +44,10 @@ pub struct Flow {
     pub arrived: Option<Picos>,
     /// What happened.
     pub count: FlowCount,
+    /// Its second route, if it has one.
+    pub plan: Option<Box<Plan>>,
+    /// Whether the controller has heard of it.
+    pub noticed: bool,
     idents: u32,
 }
 
@@ -66,6 +71,8 @@ impl Flow {
             receiver: Receiver::default(),
             arrived: None,
             count: FlowCount::default(),
+            plan: None,
+            noticed: false,
             idents: 0,
         }
     }

@@ -5,6 +5,7 @@
 //!   which flows there are.
 //! - [`network`]: the events in their order.
 //! - [`nodes`]: the same NF code as in an engine, over real packets, at the nodes that have it.
+//! - [`detour`]: SMART, with the decisions of the crate `smart`.
 //! - [`config`] is the file of an experiment, [`run`] runs it, [`report`] says what came of it, [`draw`] plots it.
 //!
 //! The same configuration and seed give the same result byte for byte on every machine: time is in whole picoseconds,
@@ -14,6 +15,7 @@
 
 pub mod account;
 pub mod config;
+pub mod detour;
 pub mod draw;
 pub mod flow;
 pub mod link;

@@ -107,6 +107,11 @@ impl Link {
         self.rate
     }
 
+    /// How long a packet that comes now waits before it is sent.
+    pub fn waiting(&self, now: Picos) -> Picos {
+        self.free.saturating_sub(now)
+    }
+
     /// Bytes that wait or are being sent.
     pub fn queued(&mut self, now: Picos) -> u64 {
         while self.waiting > 0 {

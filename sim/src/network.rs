@@ -1,6 +1,9 @@
 //! The network while it runs: events in their order, packets from node to node.
 
+mod detours;
+
 use crate::account::Account;
+use crate::detour::{Smart, Terms};
 use crate::flow::Flow;
 use crate::link::{Link, Offered};
 use crate::nodes::{Directory, Passed, Placed, Stands, Stop, key};
@@ -37,6 +40,8 @@ pub struct Setting<'a> {
     pub deadline: Option<Deadline>,
     /// What becomes of links.
     pub changes: &'a [Change],
+    /// What SMART does, if anything.
+    pub smart: Option<Terms>,
     /// NFs at nodes, and their packet memory.
     pub nfs: (&'a [Placed], Option<&'a StandPools>),
     /// How often NFs run their timers.
@@ -61,6 +66,7 @@ pub struct Network<'a, F: Iterator<Item = Arrival>> {
     /// Of each tier, what goes into its switches' hashes.
     hashes: Vec<u64>,
     loss: Random,
+    smart: Option<Smart>,
     nfs: Stands<'a>,
     directory: Directory,
     passed: Vec<Passed>,
@@ -88,6 +94,7 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
             live: 0,
             hashes: (0..topology.tiers()).map(|_| hashes.bits()).collect(),
             loss: Random::new(setting.seed, Stream::Loss),
+            smart: setting.smart.map(Smart::new),
             nfs: Stands::new(setting.nfs.0, setting.nfs.1, Random::new(setting.seed, Stream::Nfs).bits()),
             directory: Directory::default(),
             passed: Vec::new(),
@@ -122,6 +129,8 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
             Event::Link(link) => self.arrive(link),
             Event::Timer(flow) => self.expire(flow),
             Event::Begin(_) => self.begin(),
+            Event::Notice(flow) => self.decide(flow),
+            Event::Merge(flow) => self.give_up(flow),
             Event::Tick => self.tick(),
             Event::Change(number) => self.change(number),
         }
@@ -136,6 +145,11 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
     /// All links.
     pub fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    /// The controller of SMART.
+    pub fn smart(&self) -> Option<&Smart> {
+        self.smart.as_ref()
     }
 
     /// The NFs.
@@ -169,11 +183,12 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
                 account.in_flight_bytes += u64::from(packet.len);
             }
         }
-        account.held = self.nfs.held();
+        let merges = self.flows.iter().filter_map(|flow| flow.plan.as_ref());
+        account.held = self.nfs.held() + merges.map(|plan| plan.merge.held()).sum::<u64>();
         let [made, dropped, absorbed, strayed] = self.nfs.ends();
         account.made += made;
         account.dropped_by_nfs = dropped;
-        account.absorbed = absorbed;
+        account.absorbed += absorbed;
         account.strayed = strayed;
         account
     }
@@ -198,6 +213,9 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
         self.live += 1;
         if !self.nfs.is_empty() {
             self.directory.add(number, key);
+        }
+        if let (Some(smart), true) = (&mut self.smart, arrival.priority) {
+            smart.begin(number, &mut self.flows[number as usize], self.now, topology);
         }
         self.expect();
         self.send(number);
@@ -295,7 +313,7 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
     /// A packet is at a node: the NFs there, then on.
     fn meet(&mut self, node: NodeId, packet: Packet, from_north: bool) {
         if self.nfs.is_empty() {
-            self.proceed(packet);
+            self.proceed(node, packet);
             return;
         }
         let mut passed = std::mem::take(&mut self.passed);
@@ -311,7 +329,7 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
                 let stop = Stop { place: (nf, node), now: self.now, north };
                 self.nfs.run(stop, packet, &self.directory, passed);
             }
-            None => self.proceed(packet),
+            None => self.proceed(node, packet),
         }
     }
 
@@ -330,13 +348,13 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
                     false => flow.count.diverted += 1,
                 }
             }
-            self.proceed(Packet { route, ..packet });
+            self.proceed(node, Packet { route, ..packet });
         }
         self.passed = passed;
     }
 
     /// A packet goes on from a node: to the next link, or to its host.
-    fn proceed(&mut self, packet: Packet) {
+    fn on(&mut self, packet: Packet) {
         if self.flows[packet.flow as usize].link(&packet).is_some() {
             self.forward(packet);
             return;
@@ -364,8 +382,10 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
         if ack >= flow.sender.size() && flow.arrived.is_none() {
             flow.arrived = Some(self.now);
         }
-        let answer = flow.packet(packet.flow, PacketKind::Ack, ack, 0);
-        // It goes back by the route by which the flow began.
+        let mut answer = flow.packet(packet.flow, PacketKind::Ack, ack, 0);
+        // It goes back by the route by which the flow began, or by that of its detour: what made packets wait may do so in
+        // both directions.
+        answer.route = flow.plan.as_ref().map_or(0, |plan| plan.route);
         let node = flow.arrival.to;
         self.account.sent += 1;
         self.meet(node, answer, false);
@@ -380,6 +400,9 @@ impl<'a, F: Iterator<Item = Arrival>> Network<'a, F> {
         let again = sender.acknowledge(packet.number, self.now);
         if sender.is_done() {
             self.live -= 1;
+            if let Some(smart) = &mut self.smart {
+                smart.end(number, &self.flows[number as usize], self.now);
+            }
             return;
         }
         if let Some(segment) = again {

@@ -1,12 +1,14 @@
 //! What came of a run.
 
 use crate::account::Account;
+use crate::detour::Smart;
 use crate::flow::Flow;
 use crate::link::Link;
 use crate::nodes::NfCount;
 use crate::quantity::{NANOSECOND, Picos};
 use crate::topology::{Topology, tier_name};
 use serde::Serialize;
+use smart::policy::Way;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,10 @@ pub struct Report {
     pub seed: u64,
     /// Its load.
     pub load: f64,
+    /// What SMART did: `base` (nothing), `clone`, `divert`, `replicate`.
+    pub way: &'static str,
+    /// SMART's own account, where it did something.
+    pub smart: Option<SmartCount>,
     /// The simulated time, in nanoseconds.
     pub ended_ns: u64,
     /// Events that it took.
@@ -33,6 +39,19 @@ pub struct Report {
     /// How each counted flow fared, for plots; not part of the JSON.
     #[serde(skip)]
     pub outcomes: Vec<Outcome>,
+}
+
+/// What the controller did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct SmartCount {
+    /// Flows that nodes reported.
+    pub noticed: u64,
+    /// Flows that got a second route while they were under way.
+    pub detours: u64,
+    /// Flows that got one from their begin on, because of others before them.
+    pub following: u64,
+    /// Packets that were not sent where they would have waited, as a copy was under way.
+    pub yielded: u64,
 }
 
 /// How one flow fared.
@@ -121,6 +140,7 @@ pub struct Tier {
 pub(crate) struct Ended<'a> {
     pub seed: u64,
     pub load: f64,
+    pub smart: Option<&'a Smart>,
     pub now: Picos,
     /// Flows that begin before do not count.
     pub warm_up: Picos,
@@ -150,6 +170,17 @@ impl Report {
         Report {
             seed: ended.seed,
             load: ended.load,
+            way: ended.smart.map_or("base", |smart| match smart.terms.way {
+                Way::Divert => "divert",
+                Way::Clone => "clone",
+                Way::Replicate => "replicate",
+            }),
+            smart: ended.smart.map(|smart| SmartCount {
+                noticed: smart.noticed,
+                detours: smart.detours[0],
+                following: smart.detours[1],
+                yielded: smart.yielded,
+            }),
             ended_ns: ended.now / NANOSECOND,
             events: ended.events,
             classes,

@@ -1,6 +1,7 @@
 //! From a file to its results.
 
 use crate::config::Experiment;
+use crate::detour::Terms;
 use crate::network::{Network, Setting};
 use crate::nodes::{AttachError, Placed, memory, place};
 use crate::report::{Ended, Report};
@@ -31,11 +32,11 @@ impl<'a> Simulation<'a> {
         Ok(Simulation { experiment, placed })
     }
 
-    /// One run.
+    /// One run, with SMART or without.
     ///
     /// # Errors
     /// When there is no packet memory for the NFs.
-    pub fn run(&self, load: f64, seed: u64) -> Result<Report, AttachError> {
+    pub fn run(&self, load: f64, seed: u64, smart: Option<Terms>) -> Result<Report, AttachError> {
         let Experiment { config, topology, written, .. } = self.experiment;
         let pools = if self.placed.is_empty() { None } else { Some(memory()?) };
         let (until, end) = self.experiment.times();
@@ -46,6 +47,7 @@ impl<'a> Simulation<'a> {
             tcp: config.tcp.tcp(),
             deadline: config.deadline,
             changes: &changes,
+            smart,
             nfs: (&self.placed, pools),
             tick: config.tick.0,
             end,
@@ -63,6 +65,7 @@ impl<'a> Simulation<'a> {
         Ok(Report::of(Ended {
             seed,
             load,
+            smart: network.smart(),
             now: network.now(),
             warm_up,
             events: network.events(),

@@ -15,6 +15,10 @@ pub enum Event {
     Timer(u32),
     /// A flow begins.
     Begin(u32),
+    /// The controller has heard of a flow, and its rules are set.
+    Notice(u32),
+    /// A flow's merge point may have waited long enough.
+    Merge(u32),
     /// NFs run their timers.
     Tick,
 }

@@ -26,7 +26,7 @@ fn run(nfs: &str) -> Report {
     let experiment = Experiment::parse(&text, Path::new("")).expect("good");
     let simulation = Simulation::new(&experiment, &nfs::registry(), Path::new(""))
         .unwrap_or_else(|error| panic!("{error}"));
-    let report = simulation.run(0.4, 1).expect("packet memory");
+    let report = simulation.run(0.4, 1, None).expect("packet memory");
     assert!(report.account.balances(), "{:?}", report.account);
     report
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 fn run(text: &str, seed: u64) -> Report {
     let experiment = Experiment::parse(text, Path::new("")).expect("good");
     let simulation = Simulation::new(&experiment, &engine::Registry::new(), Path::new("")).expect("no NFs");
-    simulation.run(experiment.loads()[0], seed).expect("no NFs")
+    simulation.run(experiment.loads()[0], seed, None).expect("no NFs")
 }
 
 const CONGESTED: &str = r#"

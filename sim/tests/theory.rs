@@ -27,6 +27,7 @@ fn setting(topology: &Topology, window: u32) -> Setting<'_> {
         tcp,
         deadline: None,
         changes: &[],
+        smart: None,
         nfs,
         tick: MILLISECOND,
         end: 100 * SECOND,
@@ -176,5 +177,5 @@ fn equal_paths_carry_equal_shares_and_both_directions_take_one() {
 fn run(text: &str, seed: u64) -> Report {
     let experiment = Experiment::parse(text, Path::new("")).expect("good");
     let simulation = Simulation::new(&experiment, &engine::Registry::new(), Path::new("")).expect("no NFs");
-    simulation.run(experiment.loads()[0], seed).expect("no NFs")
+    simulation.run(experiment.loads()[0], seed, None).expect("no NFs")
 }

@@ -5,7 +5,7 @@ use engine::Registry;
 use sim::config::Experiment;
 use sim::draw::plots;
 use sim::nodes::NfCount;
-use sim::report::{Class, Report};
+use sim::report::{Class, Report, SmartCount};
 use sim::run::Simulation;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Args {
     svg: Option<PathBuf>,
 }
 
-/// Runs an experiment: every load with every seed.
+/// Runs an experiment: every load with every seed, without SMART and with each of its ways.
 pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let told = |error: &dyn std::error::Error| Failure::message(format!("{}: {error}", args.file.display()));
     let experiment = Experiment::read(&args.file).map_err(|error| told(&error))?;
@@ -37,7 +37,9 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let mut reports = Vec::new();
     for load in experiment.loads() {
         for seed in &seeds {
-            reports.push(simulation.run(load, *seed).map_err(|error| told(&error))?);
+            for smart in experiment.terms() {
+                reports.push(simulation.run(load, *seed, smart).map_err(|error| told(&error))?);
+            }
         }
     }
     if let Some(folder) = &args.svg {
@@ -73,11 +75,11 @@ fn text(experiment: &Experiment, reports: &[Report]) -> String {
         topology.ends().len() / 2
     );
     for report in reports {
-        let Report { load, seed, events, ended_ns, .. } = report;
+        let Report { load, seed, way, events, ended_ns, .. } = report;
         let millis = *ended_ns as f64 / 1e6;
         put(
             &mut out,
-            format_args!("\nload {load}, seed {seed}: {millis:.3} ms simulated, {events} events\n"),
+            format_args!("\nload {load}, seed {seed}, {way}: {millis:.3} ms simulated, {events} events\n"),
         );
         put(
             &mut out,
@@ -97,6 +99,21 @@ fn text(experiment: &Experiment, reports: &[Report]) -> String {
         );
         for class in &report.classes {
             line(&mut out, class);
+        }
+        if let Some(SmartCount { noticed, detours, following, yielded }) = report.smart {
+            let packets = report.classes.iter().filter(|class| class.class == "priority");
+            let [sent, cloned, diverted] = packets
+                .fold([0; 3], |[a, b, c], class| [a + class.packets, b + class.cloned, c + class.diverted]);
+            let share = |part: u64| 100.0 * part as f64 / sent.max(1) as f64;
+            put(
+                &mut out,
+                format_args!(
+                    "  {noticed} flows reported, {detours} on another route, {following} from their begin on; of priority \
+                     packets {:.1} % cloned, {:.1} % diverted; {yielded} yielded\n",
+                    share(cloned),
+                    share(diverted)
+                ),
+            );
         }
         for tier in report.links.iter().filter(|tier| tier.mean_load > 0.0) {
             let (mean, most) = (100.0 * tier.mean_load, 100.0 * tier.most_load);

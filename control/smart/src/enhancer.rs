@@ -16,7 +16,7 @@ mod algorithms;
 #[cfg(test)]
 mod tests;
 
-pub use algorithms::{clone_flow, find_clone_dest, mark_break_point, merge_flows};
+pub use algorithms::{Facts, clone_flow, find_clone_dest, mark_break_point, merge_flows};
 
 use crate::Nanos;
 use crate::history::History;
@@ -174,7 +174,13 @@ impl Enhancer {
         let blamed = flow.route.links.iter().copied().find(|link| self.blamed.contains_key(link));
         let detour = blamed.zip(policy).and_then(|(blamed, policy)| {
             let from = BreakPoint { packet: 0, ..algorithms::before(&flow.route, blamed, 0, network)? };
-            let to = find_clone_dest(&flow.route, &from, |link| self.blamed.contains_key(&link), network)?;
+            let to = find_clone_dest(
+                flow.id,
+                &flow.route,
+                &from,
+                |link| self.blamed.contains_key(&link),
+                network,
+            )?;
             Some(clone_flow(flow.id, policy.way, from, to))
         });
         let status = detour.clone().map_or(Status::Base, Status::Detoured);
@@ -183,7 +189,7 @@ impl Enhancer {
     }
 
     /// A node reports how a flow fares, of which `sent` bytes have passed. The rules to set, if a threshold is met and
-    /// another route can help; once per flow.
+    /// another route can help. A flow that has one already gets the next if a link of that one is to blame.
     pub fn noticed(
         &mut self,
         flow: FlowId,
@@ -192,20 +198,37 @@ impl Enhancer {
         now: Nanos,
         network: &impl Network,
     ) -> Option<Detour> {
-        let known = self.flows.get_mut(&flow).filter(|known| known.status == Status::Base)?;
+        let known = self.flows.get_mut(&flow)?;
         let policy = known.policy?;
         policy.limits.threshold(self.settings.soft, measured)?;
-        let from =
-            mark_break_point(&known.flow, &policy, measured, sent, &self.settings, &self.history, network);
+        let from = match &known.status {
+            Status::Base => {
+                let Settings { soft, margin, .. } = self.settings;
+                let facts = Facts { measured, sent, soft, margin, history: &self.history };
+                mark_break_point(&known.flow, &policy, &facts, network)
+            }
+            Status::Detoured(detour) => {
+                let too_long = policy.limits.latency.map_or(Nanos::MAX, |limit| self.settings.soft.of(limit));
+                let links = &detour.to.route.links;
+                let blamed = links.iter().copied().find(|link| network.waiting(*link) >= too_long)?;
+                Some(BreakPoint { node: detour.from.node, packet: sent, blamed: Some(blamed) })
+            }
+            Status::Left => return None,
+        };
         if let Some(link) = from.and_then(|from| from.blamed) {
             self.blamed.insert(link, now.saturating_add(self.settings.follow));
         }
         // Replicating is for flows that follow: this one has begun already.
-        let from = from.filter(|_| policy.way != Way::Replicate);
+        let begun = known.status == Status::Base;
+        let from = from.filter(|_| policy.way != Way::Replicate || !begun);
         let avoided = |link| self.blamed.get(&link).is_some_and(|until| *until > now);
-        let to = from.and_then(|from| find_clone_dest(&known.flow.route, &from, avoided, network));
+        let to = from.and_then(|from| find_clone_dest(flow, &known.flow.route, &from, avoided, network));
         let detour = from.zip(to).map(|(from, to)| clone_flow(flow, policy.way, from, to));
-        known.status = detour.clone().map_or(Status::Left, Status::Detoured);
+        match &detour {
+            Some(detour) => known.status = Status::Detoured(detour.clone()),
+            None if begun => known.status = Status::Left,
+            None => {}
+        }
         detour
     }
 

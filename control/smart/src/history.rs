@@ -30,6 +30,16 @@ impl Pace {
         self.squares = self.squares.saturating_add(pace * pace);
     }
 
+    /// Both together.
+    #[must_use]
+    fn and(self, other: &Pace) -> Pace {
+        Pace {
+            count: self.count + other.count,
+            sum: self.sum + other.sum,
+            squares: self.squares.saturating_add(other.squares),
+        }
+    }
+
     /// How many it has taken in.
     pub fn count(&self) -> u64 {
         self.count
@@ -50,13 +60,13 @@ impl Pace {
 pub struct History {
     /// Of each power of two: flows, and their bytes.
     sizes: [(u64, u128); CLASSES],
-    /// Flows that kept the route that they began with.
-    pub usual: Pace,
+    /// How fast those were.
+    paces: [Pace; CLASSES],
 }
 
 impl Default for History {
     fn default() -> Self {
-        History { sizes: [(0, 0); CLASSES], usual: Pace::default() }
+        History { sizes: [(0, 0); CLASSES], paces: [Pace::default(); CLASSES] }
     }
 }
 
@@ -70,7 +80,15 @@ impl History {
         let (count, sum) = &mut self.sizes[class(bytes)];
         *count += 1;
         *sum += u128::from(bytes);
-        self.usual.add(bytes, took);
+        self.paces[class(bytes)].add(bytes, took);
+    }
+
+    /// How fast flows of at least about so many bytes are: short ones take a round trip for next to nothing. All flows if
+    /// there were none so long.
+    pub fn pace(&self, bytes: u64) -> Pace {
+        let of = |paces: &[Pace]| paces.iter().fold(Pace::default(), |sum, pace| sum.and(pace));
+        let long = of(&self.paces[class(bytes)..]);
+        if long.count > 0 { long } else { of(&self.paces) }
     }
 
     /// The bytes that a flow which has sent so many still has before it, if it is like those that were longer than that;

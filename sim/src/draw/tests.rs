@@ -55,3 +55,22 @@ fn a_distribution_ends_at_all() {
     assert_eq!(distribution(&[3.0]), [(3.0, 1.0)]);
     assert_eq!(distribution(&[]), []);
 }
+
+#[test]
+fn runs_of_several_loads_are_drawn_over_load() {
+    let text = "patience = \"10ms\"\n[topology]\nhosts_per_leaf = 2\nleaves = 2\nspines = 1\n\
+         edge = { rate = \"10gbit\", delay = \"1us\", queue = \"100kB\" }\n\
+         fabric = { rate = \"10gbit\", delay = \"1us\", queue = \"100kB\" }\n\
+         [traffic]\nload = [0.2, 0.4]\nsize = \"10kB\"\nduration = \"1ms\"\npriority = 0.5\n";
+    let experiment = crate::config::Experiment::parse(text, std::path::Path::new("")).expect("good");
+    let registry = engine::Registry::new();
+    let simulation =
+        crate::run::Simulation::new(&experiment, &registry, std::path::Path::new("")).expect("no NFs");
+    let run = |load| simulation.run(load, 1, None).expect("no NFs");
+    let names = |reports: &[Report]| plots(reports).iter().map(|plot| plot.0).collect::<Vec<_>>();
+    assert_eq!(names(&[run(0.2)]), ["completion.svg", "slowdown.svg"]);
+    let both = [run(0.2), run(0.4)];
+    assert_eq!(names(&both), ["completion.svg", "slowdown.svg", "missed.svg", "others.svg", "cloned.svg"]);
+    let others = &plots(&both)[3].1;
+    assert_eq!(line(others).len(), 2);
+}

@@ -1,9 +1,27 @@
 //! The procedures that Algorithms 1 and 2 call.
 
-use super::{BreakPoint, CloneDest, Detour, Flow, FlowId, LinkId, Merged, Network, NodeId, Route, Settings};
+use super::{BreakPoint, CloneDest, Detour, Flow, FlowId, LinkId, Merged, Network, NodeId, Route};
 use crate::Nanos;
 use crate::history::{History, Standing, break_after};
-use crate::policy::{Measured, Policy, Way};
+use crate::policy::{Measured, Policy, Soft, Way};
+
+/// Bytes of a rest that is not worth an estimate: some initial windows.
+const SHORT: u64 = 64_000;
+
+/// What is known of a flow when its breakpoint is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// How it fares.
+    pub measured: &'a Measured,
+    /// Bytes of it that have passed.
+    pub sent: u64,
+    /// Soft limits.
+    pub soft: Soft,
+    /// Tenths of standard deviations on top of the mean pace.
+    pub margin: u32,
+    /// Flows that have ended.
+    pub history: &'a History,
+}
 
 /// Algorithm 2. If a link of the route makes packets wait as long as the soft limit allows, it is to blame: the breakpoint
 /// is the last node before it that has a way round it, and the current packet. If none does, many links are a bit full
@@ -13,13 +31,11 @@ use crate::policy::{Measured, Policy, Way};
 pub fn mark_break_point(
     flow: &Flow,
     policy: &Policy,
-    measured: &Measured,
-    sent: u64,
-    settings: &Settings,
-    history: &History,
+    facts: &Facts<'_>,
     network: &impl Network,
 ) -> Option<BreakPoint> {
-    let too_long = policy.limits.latency.map_or(Nanos::MAX, |limit| settings.soft.of(limit));
+    let Facts { sent, soft, .. } = *facts;
+    let too_long = policy.limits.latency.map_or(Nanos::MAX, |limit| soft.of(limit));
     for link in &flow.route.links {
         if network.waiting(*link) >= too_long {
             return before(&flow.route, *link, sent, network);
@@ -27,24 +43,22 @@ pub fn mark_break_point(
     }
     let branches = |node: &NodeId| others(*node, &flow.route, network).next().is_some();
     let node = flow.route.nodes.iter().copied().find(branches)?;
-    let packet = sent.saturating_add(estimate(flow, policy, measured, sent, settings, history)?);
+    let packet = sent.saturating_add(estimate(flow, policy, facts)?);
     Some(BreakPoint { node, packet, blamed: None })
 }
 
 /// The break policy: how many bytes more may go by the flow's own route.
-fn estimate(
-    flow: &Flow,
-    policy: &Policy,
-    measured: &Measured,
-    sent: u64,
-    settings: &Settings,
-    history: &History,
-) -> Option<u64> {
+fn estimate(flow: &Flow, policy: &Policy, facts: &Facts<'_>) -> Option<u64> {
+    let Facts { measured, sent, margin, history, .. } = *facts;
     let remaining = flow.size.map_or_else(|| history.remaining(sent), |size| size.saturating_sub(sent));
+    // A short rest goes at once: what holds it up are losses, which no pace tells, and a second copy costs little.
+    if remaining <= SHORT {
+        return Some(0);
+    }
     let here = (u128::from(measured.elapsed) * 1000).checked_div(u128::from(sent));
     let here = here.map_or(u64::MAX, |pace| u64::try_from(pace).unwrap_or(u64::MAX));
     // Before any flow has ended, the other way is hoped to be free.
-    let there = history.usual.with_margin(settings.margin).unwrap_or(0);
+    let there = history.pace(remaining).with_margin(margin).unwrap_or(0);
     let left = policy.limits.completion.map_or(0, |limit| limit.saturating_sub(measured.elapsed));
     break_after(Standing { remaining, left, here, there })
 }
@@ -73,8 +87,10 @@ fn others<N: Network>(node: NodeId, route: &Route, network: &N) -> impl Iterator
 
 /// Where a flow that leaves its route at the breakpoint comes back to it: of all other routes from there the one whose
 /// links make packets wait least, without those that are avoided; of equal ones the one that shares fewest links with
-/// the flow's own, then the first. Its clone destination is the first node that is on both.
+/// the flow's own, and of those any, but the same for the same flow: who is sent away from a link must not all meet on
+/// the next one. Its clone destination is the first node that is on both.
 pub fn find_clone_dest(
+    flow: FlowId,
     route: &Route,
     from: &BreakPoint,
     avoided: impl Fn(LinkId) -> bool,
@@ -90,10 +106,18 @@ pub fn find_clone_dest(
     let best = others.min_by_key(|other| {
         let waiting = other.links.iter().fold(0u64, |sum, link| sum.saturating_add(network.waiting(*link)));
         let shared = other.links.iter().filter(|link| own_links.contains(link)).count();
-        (waiting, shared)
+        let any = other.links.iter().fold(flow, |hash, link| mixed(hash ^ u64::from(*link)));
+        (waiting, shared, any)
     })?;
     let node = best.nodes.iter().skip(1).copied().find(|node| own_nodes.contains(node))?;
     Some(CloneDest { node, route: best })
+}
+
+/// The finalizer of SplitMix64.
+fn mixed(bits: u64) -> u64 {
+    let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 /// The rules of a clone or a diversion.

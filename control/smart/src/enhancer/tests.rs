@@ -58,7 +58,7 @@ fn nothing_is_done_before_a_threshold_is_met() {
 
 #[test]
 fn the_node_before_the_link_that_is_to_blame_clones_from_the_current_packet() {
-    let network = network(&[(1020, MS), (1021, 10)]);
+    let mut network = network(&[(1020, MS), (1021, 10)]);
     let mut enhancer = Enhancer::new(Settings::default());
     enhancer.begin(flow(1, Way::Clone, None), 0, &network);
     let detour = enhancer.noticed(1, &WAITED, 50_000, MS, &network).expect("a detour");
@@ -66,8 +66,13 @@ fn the_node_before_the_link_that_is_to_blame_clones_from_the_current_packet() {
     // Spine 21 has a queue already; both meet at the other leaf.
     assert_eq!(detour.to, CloneDest { node: 11, route: by(&[10, 22, 11, 1]) });
     assert_eq!(detour.way, Way::Clone);
-    // Once is enough.
+    // No link of its second route is to blame: that stays.
     assert_eq!(enhancer.noticed(1, &WAITED, 60_000, 2 * MS, &network), None);
+    // Now one is, and the next best is taken.
+    network.waiting.insert(2211, MS);
+    let next = enhancer.noticed(1, &WAITED, 60_000, 2 * MS, &network).expect("the next");
+    assert_eq!(next.from, BreakPoint { node: 10, packet: 60_000, blamed: Some(2211) });
+    assert_eq!(next.to.route, by(&[10, 21, 11, 1]));
     assert_eq!(enhancer.received(1, 100_000, 3 * MS), Some(Merged { flow: 1, from: 10, to: 11 }));
     assert_eq!(enhancer.status(1), None);
 }
@@ -107,6 +112,10 @@ fn without_a_link_to_blame_the_breakpoint_is_estimated() {
     // The host has one link; the first node with another way is its leaf.
     assert_eq!(detour.from, BreakPoint { node: 10, packet: 3_000_000, blamed: None });
     assert_eq!(detour.to.node, 11);
+    // A short rest goes at once.
+    enhancer.begin(flow(3, Way::Clone, Some(2_060_000)), 0, &network);
+    let detour = enhancer.noticed(3, &LATE, 2_000_000, 6 * MS, &network).expect("a detour");
+    assert_eq!(detour.from.packet, 2_000_000);
     // A flow that is as fast as others has no use for another route.
     enhancer.begin(flow(2, Way::Clone, Some(100_000_000)), 0, &network);
     assert_eq!(enhancer.noticed(2, &LATE, 6_000_000, 6 * MS, &network), None);
@@ -135,4 +144,22 @@ fn more_flows_than_are_kept_are_left_to_base_routing() {
     enhancer.begin(flow(2, Way::Clone, None), 0, &network);
     assert_eq!(enhancer.noticed(2, &WAITED, 0, MS, &network), None);
     assert!(enhancer.noticed(1, &WAITED, 0, MS, &network).is_some());
+}
+
+#[test]
+fn flows_that_are_sent_away_from_a_link_do_not_all_meet_on_the_next_one() {
+    let network = network(&[(1020, MS)]);
+    let mut enhancer = Enhancer::new(Settings::default());
+    let mut through = BTreeMap::new();
+    for id in 0..200 {
+        enhancer.begin(flow(id, Way::Divert, None), 0, &network);
+        let known = enhancer.status(id).cloned();
+        let detour = match known {
+            Some(Status::Detoured(detour)) => detour,
+            _ => enhancer.noticed(id, &WAITED, 0, MS, &network).expect("a detour"),
+        };
+        *through.entry(detour.to.route.nodes[1]).or_insert(0) += 1;
+    }
+    assert_eq!(through.keys().copied().collect::<Vec<_>>(), [21, 22]);
+    assert!(through.values().all(|count| (70..130).contains(count)), "{through:?}");
 }

@@ -30,6 +30,17 @@ fn a_margin_is_so_many_standard_deviations() {
 }
 
 #[test]
+fn short_flows_say_nothing_of_the_pace_of_long_ones() {
+    let mut history = History::default();
+    history.add(100, 10_000);
+    assert_eq!(history.pace(1_000_000).with_margin(0), Some(100_000));
+    history.add(1_000_000, 2_000_000);
+    history.add(5_000_000, 20_000_000);
+    assert_eq!(history.pace(1_000_000).with_margin(0), Some(3_000));
+    assert_eq!(history.pace(10).count(), 3);
+}
+
+#[test]
 fn the_breakpoint_is_the_last_packet_from_which_the_rest_still_comes_in_time() {
     let standing = Standing { remaining: 1_000_000, left: 1_000_000, here: 2_000, there: 500 };
     // Half a millisecond there; the other half is spare, at 1.5 µs lost per kilobyte sent here.
