@@ -24,6 +24,8 @@ pub struct Report {
     pub way: &'static str,
     /// SMART's own account, where it did something.
     pub smart: Option<SmartCount>,
+    /// Priority flows that missed their deadline here and not in the run without SMART of the same load and seed.
+    pub newly_missed: Option<u64>,
     /// The simulated time, in nanoseconds.
     pub ended_ns: u64,
     /// Events that it took.
@@ -181,6 +183,7 @@ impl Report {
                 following: smart.detours[1],
                 yielded: smart.yielded,
             }),
+            newly_missed: None,
             ended_ns: ended.now / NANOSECOND,
             events: ended.events,
             classes,
@@ -189,6 +192,17 @@ impl Report {
             account: ended.account,
             outcomes,
         }
+    }
+}
+
+impl Report {
+    /// This run beside that without SMART of the same load and seed, which has the same flows.
+    #[must_use]
+    pub fn beside(mut self, base: &Report) -> Report {
+        let pairs = self.outcomes.iter().zip(&base.outcomes);
+        let newly = pairs.filter(|(here, there)| here.violated && !there.violated && here.flow == there.flow);
+        self.newly_missed = Some(newly.count() as u64);
+        self
     }
 }
 

@@ -18,7 +18,7 @@ fabric = { rate = "10gbit", delay = "1us", queue = "200kB" }
 [traffic]
 load = 0.4
 size = "300kB"
-duration = "20ms"
+duration = "40ms"
 priority = 0.2
 [tcp]
 least_timeout = "1ms"
@@ -30,7 +30,7 @@ from = "3ms"
 ways = ["clone", "divert", "replicate"]
 latency = "1ms"
 reaction = "100us"
-follow = "20ms"
+follow = "40ms"
 hold = "1ms"
 "#;
 
@@ -62,6 +62,11 @@ fn flows_that_would_be_late_come_in_time_by_another_route() {
     assert!(clone.cloned > 0 && clone.cloned < clone.packets / 4 && clone.diverted == 0, "{clone:?}");
     assert!(divert.diverted > 0 && divert.cloned == 0, "{divert:?}");
     // Only flows that follow are replicated: those are on two routes from their first packet on.
+    // Every late flow is either late in both runs, or newly so.
+    let beside = reports[1].clone().beside(&reports[0]);
+    let kept =
+        beside.outcomes.iter().zip(&reports[0].outcomes).filter(|(a, b)| a.violated && b.violated).count();
+    assert_eq!(beside.newly_missed, Some(clone.violations - kept as u64));
     let told = |n: usize| reports[n].smart.expect("SMART did something");
     assert!(told(1).detours > 0 && told(1).following > 0, "{:?}", told(1));
     assert!(told(3).following > 0 && replicate.cloned > 0, "{:?}", told(3));

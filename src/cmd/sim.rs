@@ -34,11 +34,16 @@ pub fn run(args: &Args, registry: &Registry) -> Outcome {
     let folder = args.file.parent().unwrap_or(Path::new(""));
     let simulation = Simulation::new(&experiment, registry, folder).map_err(|error| told(&error))?;
     let seeds = args.seed.map_or(experiment.config.seeds.clone(), |seed| vec![seed]);
-    let mut reports = Vec::new();
+    let mut reports: Vec<Report> = Vec::new();
     for load in experiment.loads() {
         for seed in &seeds {
+            let base = reports.len();
             for smart in experiment.terms() {
-                reports.push(simulation.run(load, *seed, smart).map_err(|error| told(&error))?);
+                let report = simulation.run(load, *seed, smart).map_err(|error| told(&error))?;
+                reports.push(match reports.get(base) {
+                    Some(without) => report.beside(without),
+                    None => report,
+                });
             }
         }
     }
@@ -109,9 +114,10 @@ fn text(experiment: &Experiment, reports: &[Report]) -> String {
                 &mut out,
                 format_args!(
                     "  {noticed} flows reported, {detours} on another route, {following} from their begin on; of priority \
-                     packets {:.1} % cloned, {:.1} % diverted; {yielded} yielded\n",
+                     packets {:.1} % cloned, {:.1} % diverted; {yielded} yielded; {} flows missed their deadline only here\n",
                     share(cloned),
-                    share(diverted)
+                    share(diverted),
+                    report.newly_missed.unwrap_or(0)
                 ),
             );
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::quantity::MILLISECOND;
 
 const GOOD: &str = r#"
 seeds = [1, 2]
