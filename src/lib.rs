@@ -37,6 +37,8 @@ enum Command {
     Check(cmd::check::Args),
     /// Say which NFs of a chain could run side by side, which not and why, and what that would gain
     Plan(cmd::plan::Args),
+    /// Simulate a leaf-spine network whose nodes may run NFs; the same seed gives the same result
+    Sim(cmd::sim::Args),
     /// Run a server's part of chains over several servers, as planned in etcd; or plan for all of them
     Agent(cmd::agent::Args),
     /// Say which chains all servers together are to run, and show what they do
@@ -67,6 +69,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Rules(args) => cmd::rules::run(&args),
         Command::Check(args) => cmd::check::run(&args, &registry),
         Command::Plan(args) => cmd::plan::run(&args, &registry),
+        Command::Sim(args) => cmd::sim::run(&args, &registry),
         Command::Agent(args) => cmd::agent::run(&args, &registry),
         Command::Cluster(args) => cmd::cluster::run(&args),
         Command::Ctl(args) => cmd::ctl::run(&args, &registry),

@@ -13,5 +13,6 @@ pub mod replay;
 pub mod rules;
 pub mod run;
 mod session;
+pub mod sim;
 
 pub use failure::{Failure, Outcome, print, show_warnings};
