@@ -60,7 +60,9 @@ fn flow(tcp: bool, lengths: &[u8]) -> Vec<Vec<u8>> {
         );
         let text = match (tcp, i) {
             (true, 0) => format!("{ip} / tcp 1000 > 443 syn seq {sequence}"),
-            (true, _) => format!("{ip} / tcp 1000 > 443 ack 1 seq {sequence} / count {}", 1 + length),
+            (true, _) => {
+                format!("{ip} / tcp 1000 > 443 ack 1 seq {sequence} / count {}", 1 + u32::from(*length))
+            }
             (false, _) => format!("{ip} / udp 1000 > 443 / hex {i:04x}{}", "55".repeat((*length).into())),
         };
         frames.push(harness::packet(&text).unwrap_or_else(|error| panic!("{text}: {error}")));
@@ -74,7 +76,13 @@ type Luck = (Option<u8>, Option<u8>);
 
 /// The flow through all three; what goes in marked, without what was lost both ways, and what comes out. And the most
 /// that was held.
-fn journey(tcp: bool, lengths: &[u8], luck: &[Luck], burst: usize, merge: &str) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) {
+fn journey(
+    tcp: bool,
+    lengths: &[u8],
+    luck: &[Luck],
+    burst: usize,
+    merge: &str,
+) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) {
     let mut tagger =
         stand("smart_tagger", "rule = [{ name = \"all\", match = \"dport == 443\", mark = \"ef\" }]");
     let mut breakpoint = stand("smart_breakpoint", "class = [{ mark = 46 }]\nreplicate = \"all\"");
@@ -95,7 +103,8 @@ fn journey(tcp: bool, lengths: &[u8], luck: &[Luck], burst: usize, merge: &str) 
             expected.push(frame.clone());
         }
         let first = usize::from(i > 0 || !tcp) * 300;
-        arriving.extend(a.map(|late| (if i == 0 && tcp { 0 } else { first + i + usize::from(late) }, original)));
+        arriving
+            .extend(a.map(|late| (if i == 0 && tcp { 0 } else { first + i + usize::from(late) }, original)));
         arriving.extend(b.map(|late| (first + 1 + i + usize::from(late), clone.bytes)));
     }
     arriving.sort_by_key(|(at, _)| *at);
@@ -116,7 +125,7 @@ fn luck() -> impl Strategy<Value = Vec<Luck>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_arrives_either_way_leaves_once_and_in_order(

@@ -27,9 +27,9 @@ impl Marks {
     #[inline]
     pub(super) fn among(self, burst: &mut Burst) -> u32 {
         if let Some(packets) = burst.all_usual() {
-            return packets.zip(0..BURST).fold(0, |found, (packet, i)| {
-                found | u32::from(self.has(packet.traffic_class() >> 2)) << i
-            });
+            return packets
+                .zip(0..BURST)
+                .fold(0, |found, (packet, i)| found | u32::from(self.has(packet.traffic_class() >> 2)) << i);
         }
         burst.parsed().zip(0..BURST).fold(0, |found, ((headers, frame), i)| {
             let marked = dscp::read(&headers, frame).is_some_and(|dscp| self.has(dscp));

@@ -24,15 +24,7 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(now: Time) -> Meter {
         let now = now.as_nanos();
-        Meter {
-            first: now,
-            last: now,
-            packets: 0,
-            bytes: 0,
-            window: now / WINDOW,
-            in_window: 0,
-            rate: None,
-        }
+        Meter { first: now, last: now, packets: 0, bytes: 0, window: now / WINDOW, in_window: 0, rate: None }
     }
 
     /// A packet of `length` bytes.

@@ -70,6 +70,9 @@ impl Breakpoint {
         if matches!(name, "replicate" | "stop") && from != Start::Packet(0) {
             return Err(CommandError::Arguments(format!("'{name}' is of a whole flow")));
         }
+        if way.is_some() && !self.plan.alternative {
+            return Err(CommandError::Failed("the chain has one destination, and no alternative".to_owned()));
+        }
         let begun = self.flows.find(&key).and_then(|found| self.flows.get(found));
         if name == "replicate" && begun.is_some_and(|flow| flow.meter.packets > 0 && !flow.ended) {
             return Err(CommandError::Failed("the flow has begun: clone what is left of it".to_owned()));

@@ -1,8 +1,8 @@
 //! Which flows have priority, and what is promised to them.
 
 use crate::shaper::Dscp;
-use crate::smart::marks::Marks;
 use crate::smart::flows::check_table;
+use crate::smart::marks::Marks;
 use crate::{Rate, Span};
 use engine::{ConfigError, Site};
 use schemars::JsonSchema;
@@ -89,6 +89,8 @@ pub struct Plan {
     replicate: Option<Expression>,
     pub(super) reads: Fields,
     pub(super) always: bool,
+    /// There is a second destination.
+    pub(super) alternative: bool,
     pub(super) mtu: usize,
     pub(super) capacity: usize,
     pub(super) idle: Span,
@@ -108,10 +110,12 @@ impl Plan {
     /// Classes that cannot be told apart or promise nothing that can be, and a chain with one destination.
     pub(super) fn new(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
         check_table(config.capacity, config.idle)?;
-        if site.gates.len() < 2 {
-            let message = "its chain has one destination: there is no alternative";
-            return Err(ConfigError { key: None, ..ConfigError::at("", message) }
-                .help("give it two: to = [\"usual\", \"alternative\"]"));
+        let alternative = site.gates.len() > 1;
+        if !alternative && config.replicate.is_some() {
+            let message = "nothing can be replicated: the chain has one destination, and no alternative";
+            return Err(
+                ConfigError::at("replicate", message).help("give it two: to = [\"usual\", \"alternative\"]")
+            );
         }
         if config.class.is_empty() {
             return Err(ConfigError::at("class", "there is no class: no flow has priority")
@@ -126,7 +130,9 @@ impl Plan {
                 return Err(at(format!("there is another class with the mark {}", class.mark)));
             }
             if !(class.soft > 0.0 && class.soft <= 1.0) {
-                return Err(at(format!("'soft' is {}", class.soft)).help("write a part of the hard limits: 0.8"));
+                return Err(
+                    at(format!("'soft' is {}", class.soft)).help("write a part of the hard limits: 0.8")
+                );
             }
             // At most 64 marks.
             by_mark[mark] = Some(n as u8);
@@ -145,6 +151,7 @@ impl Plan {
             classes,
             reads: replicate.as_ref().map_or(Fields::EMPTY, Expression::reads),
             replicate,
+            alternative,
             always: config.number == Number::Always,
             mtu: config.mtu.into(),
             capacity: config.capacity,

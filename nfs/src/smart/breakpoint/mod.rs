@@ -88,6 +88,7 @@ impl Breakpoint {
             flow.renew(renewed);
         }
         let way = flow.pass(mark, length, sequence.map(u32::from_be_bytes), cx.now());
+        let way = way.filter(|_| self.plan.alternative);
         flow.ended |= flags & (flags::FIN | flags::RST) != 0;
         if let Some(class) = self.plan.class(mark) {
             class.judge(&key, flow, cx.now().as_nanos(), cx);
@@ -207,14 +208,20 @@ impl Kind for Breakpoint {
     ];
     const COMMANDS: &'static [Command] = commands::COMMANDS;
     const GATES: Gates = Gates::Ports;
-    const EXAMPLE: &'static str = "class = [{ mark = \"ef\", deadline = \"500ms\", rate = \"10mbit\" }]\n\
-        replicate = \"udp and dport == 5060\"\n";
+    const EXAMPLE: &'static str = "class = [{ mark = \"ef\", deadline = \"500ms\", rate = \"10mbit\" }]\n";
 
     type Config = Config;
     type Plan = Plan;
 
     fn prepare(config: &Config, site: &Site) -> Result<Plan, ConfigError> {
         Plan::new(config, site)
+    }
+
+    fn remarks(plan: &Plan) -> Vec<ConfigError> {
+        let message = "its chain has one destination: flows are watched, and cannot take another way";
+        let remark = ConfigError { key: None, ..ConfigError::at("", message) }
+            .help("give it two: to = [\"usual\", \"alternative\"]");
+        if plan.alternative { Vec::new() } else { vec![remark] }
     }
 
     fn effects(plan: &Plan) -> Effects {

@@ -25,15 +25,23 @@ impl Memory {
     /// Whether a packet of this digest has come at `since` or later. `once`: it is forgotten then.
     pub(super) fn meets(&mut self, flow: usize, digest: u64, since: u64, once: bool) -> bool {
         let range = self.range(flow);
-        let (Some(digests), Some(times)) = (self.digests.get(range.clone()), self.times.get_mut(range)) else {
+        let (Some(digests), Some(times)) = (self.digests.get(range.clone()), self.times.get_mut(range))
+        else {
             return false;
         };
         // All of them without a branch first, as there is no such packet as a rule.
         if !digests.iter().fold(false, |met, known| met | (*known == digest)) {
             return false;
         }
-        let young = digests.iter().zip(times).find(|(known, time)| **known == digest && **time >= since.max(1));
-        young.map(|(_, time)| if once { *time = 0 }).is_some()
+        let young =
+            digests.iter().zip(times).find(|(known, time)| **known == digest && **time >= since.max(1));
+        young
+            .map(|(_, time)| {
+                if once {
+                    *time = 0
+                }
+            })
+            .is_some()
     }
 
     /// Remembers a packet in place of the one that came longest ago.

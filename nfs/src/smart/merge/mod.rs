@@ -17,8 +17,8 @@ use super::{FLOW, flow_of, records};
 use crate::shaper::dscp;
 use course::{Course, Kin};
 use engine::{
-    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Packet, Part, Reason, Site,
-    State, StateKind, Time, WorkerSite,
+    Affinity, BURST, Burst, Command, CommandError, ConfigError, Cx, Effects, Kind, Nf, Packet, Part, Reason,
+    Site, State, StateKind, Time, WorkerSite,
 };
 use hold::{Held, Hold};
 use memory::Memory;
@@ -167,7 +167,8 @@ impl Merge {
             _ => {
                 let first = self.hold.first(course).map(|first| first.start);
                 // The packet in hand may itself be the first behind the gap.
-                course.next = first.filter(|&first| piece::ahead(first, piece.start) < 0).unwrap_or(piece.start);
+                course.next =
+                    first.filter(|&first| piece::ahead(first, piece.start) < 0).unwrap_or(piece.start);
                 self.follow_up(course, cx);
             }
         }

@@ -6,7 +6,10 @@ use engine::{Command, CommandError, PAGE};
 use serde_json::{Map, Value, json};
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command { name: "rules", summary: "the rules in the order in which they are asked, with all that they promise" },
+    Command {
+        name: "rules",
+        summary: "the rules in the order in which they are asked, with all that they promise",
+    },
     Command {
         name: "flows",
         summary: "flows with what was measured of them, a page at a time: {\"from\": 0}; \"next\" is where to go on",

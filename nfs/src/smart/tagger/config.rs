@@ -164,10 +164,9 @@ impl Rule {
             }
         })?;
         // FNV-1a.
-        let id = rule
-            .name
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let id = rule.name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Ok(Rule {
             name: rule.name.clone(),
             id,

@@ -199,7 +199,8 @@ impl Nf for Tagger {
 
 impl Kind for Tagger {
     const NAME: &'static str = "smart_tagger";
-    const SUMMARY: &'static str = "marks the packets of priority flows by their DSCP, and measures those flows";
+    const SUMMARY: &'static str =
+        "marks the packets of priority flows by their DSCP, and measures those flows";
     const COUNTERS: &'static [&'static str] = &[
         "tagged",
         "flows_began",
