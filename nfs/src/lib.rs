@@ -25,6 +25,7 @@ pub mod router;
 #[cfg(feature = "vpn")]
 mod secret;
 pub mod shaper;
+pub mod smart;
 mod span;
 pub mod static_nat;
 mod teller;
@@ -65,7 +66,10 @@ pub fn registry() -> Registry {
         .with::<nat64::Nat64>()
         .with::<nptv6::Nptv6>()
         .with::<static_nat::StaticNat>()
-        .with::<external::External>();
+        .with::<external::External>()
+        .with::<smart::tagger::Tagger>()
+        .with::<smart::breakpoint::Breakpoint>()
+        .with::<smart::merge::Merge>();
     #[cfg(feature = "vpn")]
     let registry = registry.with::<vpn::Vpn>().with::<wireguard::WireGuard>();
     #[cfg(feature = "ids")]

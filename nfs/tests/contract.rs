@@ -35,8 +35,30 @@ macro_rules! contract {
 }
 
 contract!(
-    mac_swap, l2fwd, firewall, monitor, vlan, ipip, mpls, vxlan, lb, netem, shaper, conntrack, router, nat,
-    nat64, nptv6, static_nat, external, vpn, wireguard, ids
+    mac_swap,
+    l2fwd,
+    firewall,
+    monitor,
+    vlan,
+    ipip,
+    mpls,
+    vxlan,
+    lb,
+    netem,
+    shaper,
+    conntrack,
+    router,
+    nat,
+    nat64,
+    nptv6,
+    static_nat,
+    external,
+    smart_tagger,
+    smart_breakpoint,
+    smart_merge,
+    vpn,
+    wireguard,
+    ids
 );
 
 #[test]
@@ -51,6 +73,27 @@ fn a_static_translator_keeps_the_contract_however_it_is_configured() {
         for icmp_errors in ["translate", "pass"] {
             check("static_nat", &format!("{maps}\nicmp_errors = \"{icmp_errors}\""));
         }
+    }
+}
+
+/// Every packet has one of the marks.
+#[test]
+fn priority_flows_keep_the_contract() {
+    check(
+        "smart_tagger",
+        "foreign = \"clear\"\nrule = [{ name = \"all\", match = \"tcp\", mark = 5, rate = \"1gbit\" }]",
+    );
+    let classes: Vec<String> =
+        (0..64).map(|mark| format!("{{ mark = {mark}, deadline = \"1s\" }}")).collect();
+    let classes = format!("class = [{}]", classes.join(", "));
+    for more in ["replicate = \"all\"", "number = \"always\"\nreplicate = \"udp\"\nmtu = 600"] {
+        check("smart_breakpoint", &format!("{classes}\n{more}"));
+    }
+    let marks: Vec<String> = (0..64).map(|mark| mark.to_string()).collect();
+    for more in
+        ["clear = true", "held = 3\nheld_per_flow = 2\nremembered = 3\nskew = \"1ms\"\nhold = \"1ms\""]
+    {
+        check("smart_merge", &format!("marks = [{}]\ncapacity = 1024\n{more}", marks.join(", ")));
     }
 }
 

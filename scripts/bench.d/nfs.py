@@ -50,6 +50,9 @@ SUBJECTS = {
     "static_nat": Subject("one prefix of sources", ["addresses"]),
     "nptv6": Subject("one pair of prefixes", ["prefixes"], "six"),
     "external": Subject("the way out, to an NF that is a ring", ["outside"]),
+    "smart_tagger": Subject("one rule, none of whose flows is there", ["tagger"]),
+    "smart_breakpoint": Subject("no packet has the mark", ["breakpoint"]),
+    "smart_merge": Subject("no packet has the mark", ["merge"]),
 }
 # What the NFs of a chain of two do.
 SIDES = {"on": "`encap`", "off": "`decap`"}
@@ -92,6 +95,9 @@ TABLES = {
     "router": Table("route", 1000, 100000, works.router, filled=True),
     "nat64": Table("session of `capacity`", FEW, MANY, sized("nat64", "capacity", 'pool = ["203.0.113.1"]')),
     "external": Table("packet of `in_flight`", 1000, 8000, sized("external", "in_flight", *LOOP)),
+    "smart_tagger": Table("flow of `capacity`", FEW, MANY, lambda n: [*works.NFS["tagger"], f"capacity = {n}"]),
+    "smart_breakpoint": Table("flow of `capacity`", FEW, MANY, lambda n: [*works.NFS["breakpoint"], f"capacity = {n}"]),
+    "smart_merge": Table("flow of `capacity`", 1 << 12, 1 << 16, lambda n: [*works.NFS["merge"], f"capacity = {n}"]),
     "nat": Table("session of `capacity`", FEW, MANY, lambda count: works.nat(f"capacity = {count}")),
 }
 
@@ -223,7 +229,8 @@ def write_readmes(found, about):
         " figures, and about the same ratios:"
     )
     for result in found[1:]:
-        path = f"nfs/src/{result['name']}/README.md"
+        # Kinds of one subject are in one folder.
+        path = f"nfs/src/{result['name'].replace('smart_', 'smart/')}/README.md"
         with open(path) as file:
             text = file.read()
         if not MARKS.search(text):

@@ -123,6 +123,9 @@ NFS = {
         "]",
     ],
     "inspect": ['kind = "ids"', 'rules = "literals-1000"'],
+    "tagger": ['kind = "smart_tagger"', 'rule = [{ name = "web", match = "tcp and port == 443", mark = "ef" }]'],
+    "breakpoint": ['kind = "smart_breakpoint"', 'class = [{ mark = "ef", deadline = "1s", rate = "10mbit" }]'],
+    "merge": ['kind = "smart_merge"', 'marks = ["ef"]'],
     "far": ['kind = "netem"', 'delay = "1ms"', "loss = 0.1", "limit = 65536"],
 }
 

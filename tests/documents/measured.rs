@@ -16,7 +16,9 @@ fn every_nf_states_its_speed_and_its_memory() {
         if !measured.contains(&format!("    \"{kind}\": Subject(")) {
             lacks("a measurement in scripts/bench.d/nfs.py, so that scripts/bench nfs --write can fill it");
         }
-        let path = root().join(format!("nfs/src/{kind}/README.md"));
+        // Kinds of one subject are in one folder.
+        let folder = kind.strip_prefix("smart_").map_or(kind.to_owned(), |part| format!("smart/{part}"));
+        let path = root().join(format!("nfs/src/{folder}/README.md"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let part = text.split_once("<!-- figures -->").and_then(|(_, rest)| rest.split_once("<!-- end of"));
         let Some((figures, _)) = part else {

@@ -268,6 +268,17 @@ impl Burst {
         Some(Packet { mbuf, origin: Origin::Created, chain: self.chain })
     }
 
+    /// A second reference to the packet as a new packet of the NF's own, without a copy; `None` when it was taken.
+    ///
+    /// Neither changes under the other: whoever writes to one of them first gets a copy. A device may write to what it
+    /// sends, so where both leave by devices the first to go is copied there. In a replay a new packet is given its place
+    /// in the output, which is a write.
+    #[must_use]
+    pub fn share(&mut self, i: usize) -> Option<Packet> {
+        let mbuf = self.mbufs.get_mut(i)?.share();
+        Some(Packet { mbuf, origin: Origin::Created, chain: self.chain })
+    }
+
     /// Grows the packet by `n` bytes at its front, and returns the whole first segment.
     /// `None` when there is no room or no copy to be had; the packet is then as it was.
     pub fn prepend(&mut self, i: usize, n: usize) -> Option<&mut [u8]> {

@@ -106,13 +106,13 @@ impl JsonSchema for Dscp {
 
 /// The code point of an IP packet.
 #[inline]
-pub(super) fn read(headers: &Headers, frame: &[u8]) -> Option<u8> {
+pub(crate) fn read(headers: &Headers, frame: &[u8]) -> Option<u8> {
     headers.traffic_class(frame).map(|class| class >> 2)
 }
 
 /// Writes the code point of an IP packet, with the change to IPv4's checksum (RFC 1624). What is no IP stays as it is.
 #[inline]
-pub(super) fn write(headers: &Headers, frame: &mut [u8], dscp: u8) {
+pub(crate) fn write(headers: &Headers, frame: &mut [u8], dscp: u8) {
     let Some(header) = frame.get_mut(headers.l3_offset()..) else { return };
     let Some(&[a, b]) = header.first_chunk() else { return };
     let old = u16::from_be_bytes([a, b]);

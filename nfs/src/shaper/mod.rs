@@ -3,7 +3,7 @@
 mod bucket;
 mod commands;
 mod config;
-mod dscp;
+pub(crate) mod dscp;
 mod meter;
 mod plan;
 mod scheduler;

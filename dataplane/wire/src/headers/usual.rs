@@ -73,6 +73,12 @@ impl<'a> UsualIpv4<'a> {
         self.protocol
     }
 
+    /// Traffic class: DSCP and ECN.
+    #[inline(always)]
+    pub fn traffic_class(&self) -> u8 {
+        self.head[15]
+    }
+
     /// Total length.
     #[inline(always)]
     pub fn ip_length(&self) -> u16 {
