@@ -1,6 +1,6 @@
 //! Network functions at nodes: the engine's own instances, with real packets.
 //!
-//! A packet of the simulator becomes a frame ([`frame`]) only at a node that has NFs, and only if it is theirs to see;
+//! A packet of the simulator becomes a frame (`frame`) only at a node that has NFs, and only if it is theirs to see;
 //! an instance gets it in a burst of one, at the simulator's time. What comes out is read back: the fields that the
 //! simulator knows go into the packet, and if the bytes say more than that (a tag, a changed address, a flipped bit),
 //! they go along with it to the next NF.
