@@ -29,7 +29,7 @@ const EFFORT: Effort = Effort { time: Duration::from_millis(200), seed: 1 };
 /// More NFs than are planned for.
 pub fn decide(stages: &[Stage], mode: Mode, costs: Costs, helpers: usize) -> Result<Choice, DagError> {
     let (dag, _) = graph(stages)?;
-    let cores = (helpers > 0).then_some(helpers + 1);
+    let cores = if helpers == 0 { None } else { helpers.checked_add(1) };
     let known = stages.iter().all(|stage| stage.cycles.is_some());
     let mut choice = match mode {
         Mode::Off => stay(&dag, "it is to run in order"),

@@ -132,6 +132,17 @@ fn a_chain_of_readers_and_one_writer_runs_side_by_side_where_it_pays() {
 }
 
 #[test]
+fn a_plan_has_no_more_branches_than_cores_to_run_them() {
+    let stages = ["a", "b", "c"].map(|name| stage(name, reading(&[]), 1000));
+    let branches_with = |helpers| {
+        let choice = decide(&stages, Mode::Max, Costs::default(), helpers).unwrap();
+        branches(&choice.segment)
+    };
+    // Without a number of helpers as many as it takes; without any the engine runs all in order.
+    assert_eq!([0, 1, 2, 9, usize::MAX].map(branches_with), [3, 2, 3, 3, 3]);
+}
+
+#[test]
 fn a_chain_whose_delays_are_unknown_stays_in_order_and_says_whose() {
     let stages = [stage("watch", reading(&[]), 100), stage("swap", reading(&[]), None)];
     let planned = plan_chain("egress", &stages, Costs::default(), EFFORT).unwrap();
